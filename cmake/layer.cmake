@@ -1,0 +1,53 @@
+include(GoogleTest)
+
+# yunqi_layer(folder DEPS layers... LIBS libraries...)
+# Makes the static library yunqi_<folder> of src/<folder>/*.cc and the test program
+# yunqi_<folder>_test of src/<folder>/*_test.cc. '/' in a folder becomes '_'.
+# A folder's optional layer.cmake may set properties on its sources or target (ISA flags, say).
+function(yunqi_layer folder)
+  cmake_parse_arguments(LAYER "" "" "DEPS;LIBS" ${ARGN})
+  string(REPLACE "/" "_" name ${folder})
+  set(dir ${CMAKE_SOURCE_DIR}/src/${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(TRANSFORM LAYER_DEPS PREPEND yunqi_)
+
+  if(sources)
+    add_library(yunqi_${name} STATIC ${sources})
+    target_include_directories(yunqi_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(yunqi_${name} PUBLIC ${LAYER_DEPS} ${LAYER_LIBS} PRIVATE yunqi_warnings)
+  else()
+    add_library(yunqi_${name} INTERFACE)
+    target_include_directories(yunqi_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(yunqi_${name} INTERFACE ${LAYER_DEPS} ${LAYER_LIBS})
+  endif()
+  if(EXISTS ${dir}/layer.cmake)
+    include(${dir}/layer.cmake)
+  endif()
+  if(YUNQI_TESTS AND tests)
+    yunqi_test(yunqi_${name}_test SOURCES ${tests} DEPS ${name})
+  endif()
+endfunction()
+
+# yunqi_test(name SOURCES files... DEPS layers...): one GoogleTest program, its cases in ctest.
+function(yunqi_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  list(TRANSFORM TEST_DEPS PREPEND yunqi_)
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE ${TEST_DEPS} ${TEST_LIBS} GTest::gmock GTest::gtest_main
+                        yunqi_warnings)
+  target_compile_definitions(${name} PRIVATE YUNQI_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+endfunction()
+
+# yunqi_program(name source DEPS layers...)
+function(yunqi_program name source)
+  cmake_parse_arguments(PROGRAM "" "" "DEPS;LIBS" ${ARGN})
+  list(TRANSFORM PROGRAM_DEPS PREPEND yunqi_)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${source})
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE ${PROGRAM_DEPS} ${PROGRAM_LIBS} yunqi_warnings)
+  endif()
+endfunction()
