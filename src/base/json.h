@@ -3,6 +3,7 @@
 // order of insertion. Values are plain data: copy, move, share for reading between threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -29,6 +30,7 @@ class Json {
   Json(std::nullptr_t) {}
   Json(bool value) : value_(value) {}
   Json(int value) : value_(int64_t{value}) {}
+  Json(unsigned value) : value_(int64_t{value}) {}
   Json(int64_t value) : value_(value) {}
   // Kept apart from int64 only above its range.
   Json(uint64_t value);
@@ -58,6 +60,7 @@ class Json {
   // Typed access; asking for another type than the value's is a bug (YQ_CHECK).
   bool as_bool() const;
   int64_t as_int() const;
+  uint64_t as_uint() const;  // any integer that is not negative
   double as_double() const;  // any number
   const std::string& as_string() const;
   const JsonArray& as_array() const;
@@ -77,6 +80,7 @@ class Json {
   bool operator==(const Json& other) const;
 
   // Compact text, UTF-8 unescaped, doubles in their shortest round-trip form ("1.0", "1e+100").
+  // Always valid JSON: a non-finite double is written as null, invalid UTF-8 as U+FFFD.
   std::string dump() const;
   // As dump(), indented by two spaces, for people.
   std::string dump_pretty() const;

@@ -1,0 +1,51 @@
+// One loaded model's engine: a bounded queue in, one thread that schedules, runs steps and samples,
+// a bounded token channel per request out. Every request ends in exactly one place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "engine/request.h"
+#include "engine/step_plan.h"
+
+namespace yunqi {
+
+struct EngineOptions {
+  size_t queue_limit = 512;         // waiting requests; one more is kUnavailable
+  int32_t max_sequences = 64;       // running at once
+  int32_t prefill_chunk = 256;      // prompt rows of one sequence in one step
+};
+
+struct EngineStats {
+  int64_t waiting = 0, running = 0;
+  int32_t pages_total = 0, pages_free = 0;
+  uint64_t steps = 0, prompt_tokens = 0, output_tokens = 0, finished = 0, cancelled = 0;
+  uint64_t preemptions = 0;
+  int64_t last_step_ns = 0;         // clock time of the last finished step
+  bool healthy = true;
+};
+
+class Engine {
+ public:
+  // The executor is owned; `clock` and `metrics` must outlive the engine.
+  static std::unique_ptr<Engine> create(std::unique_ptr<Executor> executor,
+                                        const EngineOptions& options, const Clock& clock,
+                                        MetricsRegistry* metrics);
+  virtual ~Engine() = default;  // stops now: running requests end with kShutdown
+
+  // Queues a request. kInvalidArgument (prompt empty, ids out of range, too long for the context),
+  // kUnavailable (queue full, draining, unhealthy). Thread-safe; never waits.
+  virtual Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) = 0;
+
+  // No new requests; returns when the running ones have ended or `timeout_ms` is over (then they
+  // end with kShutdown). Thread-safe.
+  virtual void drain(int64_t timeout_ms) = 0;
+  virtual EngineStats stats() const = 0;
+  virtual const ExecutorLimits& limits() const = 0;
+};
+
+}  // namespace yunqi
