@@ -1,6 +1,6 @@
-// See json.h. Boost.JSON's basic_parser reads the grammar, UTF-8 and escapes; our handler builds the
-// value and decides what it leaves open: numbers come from their text, so that integers never turn
-// into doubles and decimals round once, and every limit and duplicate key is an error.
+// See json.h. Boost.JSON's basic_parser reads the grammar, UTF-8 and escapes; our handler builds
+// the value and decides what it leaves open: numbers come from their text, so that integers never
+// turn into doubles and decimals round once, and every limit and duplicate key is an error.
 #include "base/json.h"
 
 #include <algorithm>
@@ -69,9 +69,18 @@ const std::string* duplicate_key(const JsonObject& object) {
   for (const JsonMember& member : object) keys.push_back(&member.first);
   std::sort(keys.begin(), keys.end(),
             [](const std::string* a, const std::string* b) { return *a < *b; });
-  const auto twice = std::adjacent_find(
-      keys.begin(), keys.end(), [](const std::string* a, const std::string* b) { return *a == *b; });
+  const auto twice =
+      std::adjacent_find(keys.begin(), keys.end(),
+                         [](const std::string* a, const std::string* b) { return *a == *b; });
   return twice == keys.end() ? nullptr : *twice;
+}
+
+// The start of `key` as a literal: a message must stay one readable line.
+std::string quoted(std::string_view key) {
+  constexpr size_t kShownBytes = 80;
+  std::string out;
+  append_json_string(out, key.substr(0, kShownBytes));
+  return out;
 }
 
 // Receives basic_parser's events. A false return stops the parser; `status` then says why.
@@ -101,9 +110,8 @@ class Handler {
   bool on_object_end(size_t, error_code& ec) {
     if (const std::string* key = duplicate_key(open_.back().container.as_object())) {
       return fail(error(Code::kInvalidArgument,
-                        "want each key once in an object, found \"{:.80}\" twice in the one that "
-                        "ends here",
-                        *key),
+                        "want each key once in an object, found {} twice in the one that ends here",
+                        quoted(*key)),
                   ec);
     }
     return close(ec);
@@ -442,13 +450,27 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
@@ -487,7 +509,8 @@ std::string format_double(double value) {
     if (count > 1) out += "." + digits.substr(1);
     return out + fmt::format("e{}{:02}", exponent < 0 ? '-' : '+', std::abs(exponent));
   }
-  if (exponent < 0) return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
+  if (exponent < 0)
+    return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
   if (count <= exponent + 1) {
     return out + digits + std::string(static_cast<size_t>(exponent + 1 - count), '0') + ".0";
   }

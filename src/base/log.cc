@@ -12,8 +12,8 @@ namespace {
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> kLogger = [] {
-    auto out = std::make_shared<spdlog::logger>(
-        "yunqi", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto out = std::make_shared<spdlog::logger>("yunqi",
+                                                std::make_shared<spdlog::sinks::stderr_sink_mt>());
     out->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     out->set_level(spdlog::level::info);
     out->flush_on(spdlog::level::debug);
@@ -24,11 +24,16 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-    case LogLevel::kOff: return spdlog::level::off;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      return spdlog::level::off;
   }
   return spdlog::level::off;
 }
