@@ -13,19 +13,32 @@ const std::string& empty_string() {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::kOk: return "ok";
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kUnauthenticated: return "unauthenticated";
-    case Code::kPermission: return "permission";
-    case Code::kNotFound: return "not_found";
-    case Code::kTooLarge: return "too_large";
-    case Code::kBadFile: return "bad_file";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kRateLimited: return "rate_limited";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kNoResources: return "no_resources";
-    case Code::kCancelled: return "cancelled";
-    case Code::kInternal: return "internal";
+    case Code::kOk:
+      return "ok";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kUnauthenticated:
+      return "unauthenticated";
+    case Code::kPermission:
+      return "permission";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kTooLarge:
+      return "too_large";
+    case Code::kBadFile:
+      return "bad_file";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kRateLimited:
+      return "rate_limited";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kNoResources:
+      return "no_resources";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kInternal:
+      return "internal";
   }
   return "unknown";
 }

@@ -3,13 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <type_traits>
+
+#include "base/cores.h"
 
 namespace yunqi {
-
-// Cores this process may use: affinity mask and cgroup CPU quota (v1 and v2) considered, >= 1.
-int available_cores();
 
 class ThreadPool {
  public:
