@@ -10,19 +10,32 @@ namespace {
 
 blocks::DecodeBlock decoder_of(DType dtype) {
   switch (dtype) {
-    case DType::kQ4_0: return blocks::decode_q4_0;
-    case DType::kQ4_1: return blocks::decode_q4_1;
-    case DType::kQ5_0: return blocks::decode_q5_0;
-    case DType::kQ5_1: return blocks::decode_q5_1;
-    case DType::kQ8_0: return blocks::decode_q8_0;
-    case DType::kQ2_K: return blocks::decode_q2_k;
-    case DType::kQ3_K: return blocks::decode_q3_k;
-    case DType::kQ4_K: return blocks::decode_q4_k;
-    case DType::kQ5_K: return blocks::decode_q5_k;
-    case DType::kQ6_K: return blocks::decode_q6_k;
-    case DType::kIQ4_NL: return blocks::decode_iq4_nl;
-    case DType::kIQ4_XS: return blocks::decode_iq4_xs;
-    default: return nullptr;
+    case DType::kQ4_0:
+      return blocks::decode_q4_0;
+    case DType::kQ4_1:
+      return blocks::decode_q4_1;
+    case DType::kQ5_0:
+      return blocks::decode_q5_0;
+    case DType::kQ5_1:
+      return blocks::decode_q5_1;
+    case DType::kQ8_0:
+      return blocks::decode_q8_0;
+    case DType::kQ2_K:
+      return blocks::decode_q2_k;
+    case DType::kQ3_K:
+      return blocks::decode_q3_k;
+    case DType::kQ4_K:
+      return blocks::decode_q4_k;
+    case DType::kQ5_K:
+      return blocks::decode_q5_k;
+    case DType::kQ6_K:
+      return blocks::decode_q6_k;
+    case DType::kIQ4_NL:
+      return blocks::decode_iq4_nl;
+    case DType::kIQ4_XS:
+      return blocks::decode_iq4_xs;
+    default:
+      return nullptr;
   }
 }
 

@@ -6,7 +6,9 @@ namespace yunqi::blocks {
 namespace {
 
 // Bit `index` of the 32 fifth bits that Q5 types keep apart from their nibbles, moved to bit 4.
-int fifth_bit(const uint8_t* high, int index) { return ((high[index / 8] >> (index % 8)) & 1) << 4; }
+int fifth_bit(const uint8_t* high, int index) {
+  return ((high[index / 8] >> (index % 8)) & 1) << 4;
+}
 
 }  // namespace
 
