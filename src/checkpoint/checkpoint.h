@@ -20,9 +20,9 @@
 namespace yunqi {
 
 struct Tensor {
-  std::string name;              // Hugging Face's: "model.layers.0.self_attn.q_proj.weight"
+  std::string name;  // Hugging Face's: "model.layers.0.self_attn.q_proj.weight"
   DType dtype = DType::kF32;
-  std::vector<int64_t> shape;    // row-major, as Hugging Face: [out, in]; rank 0 to 4
+  std::vector<int64_t> shape;        // row-major, as Hugging Face: [out, in]; rank 0 to 4
   std::span<const std::byte> bytes;  // mapped, exactly dtype_bytes(dtype, elements())
 
   int64_t elements() const;
@@ -83,7 +83,8 @@ struct GgufTensorSource {
   std::vector<int64_t> shape;
   std::function<Status(std::span<std::byte> out)> fill;
 };
-Status write_gguf(const Path& path, const Json& metadata, std::span<const GgufTensorSource> tensors);
+Status write_gguf(const Path& path, const Json& metadata,
+                  std::span<const GgufTensorSource> tensors);
 
 // "model.layers.3.mlp.up_proj.weight" <-> "blk.3.ffn_up.weight"; "" when there is no such name.
 std::string hf_name_of_gguf(std::string_view gguf_name);
