@@ -18,6 +18,7 @@ struct EngineOptions {
   size_t queue_limit = 512;         // waiting requests; one more is kUnavailable
   int32_t max_sequences = 64;       // running at once
   int32_t prefill_chunk = 256;      // prompt rows of one sequence in one step
+  int32_t vocabulary = 0;           // ids from here on are padding, never chosen; 0: limits().vocab
 };
 
 struct EngineStats {

@@ -30,7 +30,7 @@ struct GenerateRequest {
 
   // kChat: OpenAI-shaped messages and tools, handed to the checkpoint's template.
   Json messages = Json::array();
-  Json tools;                      // null or an array
+  Json tools;                             // null or an array
   Json template_kwargs = Json::object();  // extra template variables
   bool add_generation_prompt = true;
   ThinkingMode thinking = ThinkingMode::kDefault;
@@ -45,19 +45,20 @@ struct GenerateRequest {
   std::optional<double> temperature, top_p, min_p, repetition_penalty;
   std::optional<double> presence_penalty, frequency_penalty;
   std::optional<int64_t> top_k;
-  std::optional<int64_t> seed;     // unset: the server draws one and reports it
+  std::optional<int64_t> seed;  // unset: the server draws one and reports it
   std::vector<std::pair<TokenId, float>> logit_bias;
 
   std::optional<int64_t> max_tokens;  // unset: what the context leaves
-  int64_t choices = 1;             // n
+  int64_t choices = 1;                // n
   std::vector<std::string> stop;
   std::vector<TokenId> stop_ids;
   bool ignore_eos = false;
   std::optional<int64_t> top_logprobs;  // unset: none
-  bool echo = false;               // score and return the prompt (kText, kTokens)
-  bool include_stop = false;       // keep the stop string in the text
+  bool echo = false;                    // score and return the prompt (kText, kTokens)
+  bool include_stop = false;            // keep the stop string in the text
+  bool want_token_ids = false;          // events carry their tokens also without logprobs
 
-  uint64_t flow = 0;               // who asks, for fairness
+  uint64_t flow = 0;  // who asks, for fairness
 };
 
 // What validation compares against.

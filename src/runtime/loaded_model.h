@@ -30,7 +30,7 @@ struct GenerationDefaults {
 
 struct RuntimeOptions {
   Numerics numerics;
-  int64_t context = 0;            // tokens a sequence may have; 0: the checkpoint's, at most 32768
+  int64_t context = 0;  // tokens a sequence may have; 0: the checkpoint's, at most 32768
   uint64_t kv_bytes = 0;
   EngineOptions engine;
   int32_t max_rows = 512;
@@ -56,13 +56,13 @@ struct OutputEvent {
   enum class Kind { kDelta, kFinished };
   Kind kind = Kind::kDelta;
   int32_t choice = 0;
-  TextDelta delta;                 // may be empty with tokens set (held back text)
-  std::vector<TokenText> tokens;   // the tokens of this event, when logprobs or ids are wanted
-  bool prompt = false;             // echo: the tokens are the prompt's
+  TextDelta delta;                // may be empty with tokens set (held back text)
+  std::vector<TokenText> tokens;  // the tokens of this event, when logprobs or ids are wanted
+  bool prompt = false;            // echo: the tokens are the prompt's
   FinishReason finish = FinishReason::kNone;  // kFinished
-  std::string stop;                // kFinished: the stop string, or ""
+  std::string stop;                           // kFinished: the stop string, or ""
   TokenId stop_id = -1;
-  Status error;                    // kFinished with kError
+  Status error;  // kFinished with kError
 };
 
 // A running request: all its choices' events in one queue. Destroying it cancels what still runs.
@@ -77,29 +77,29 @@ class Generation {
   virtual void set_listener(std::function<void()> listener) = 0;
   virtual void cancel() = 0;
 
-  virtual const Usage& usage() const = 0;       // complete when finished
+  virtual const Usage& usage() const = 0;  // complete when finished
   virtual const Timings& timings() const = 0;
   virtual uint64_t seed() const = 0;
   virtual const std::vector<TokenId>& prompt() const = 0;
 };
 
-class LoadedModel {
+class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
  public:
   // The parts, for load() and for tests with a scripted engine. Order matters: the engine (which
   // uses the device) is destroyed first.
   struct Parts {
-    std::string id;                     // the name clients use
+    std::string id;                          // the name clients use
     std::unique_ptr<Checkpoint> checkpoint;  // may be null in tests
     std::unique_ptr<Tokenizer> tokenizer;
     std::unique_ptr<ChatTemplate> chat_template;  // null: the checkpoint has none
-    std::string template_error;         // why there is none, when it could not be parsed
+    std::string template_error;                   // why there is none, when it could not be parsed
     GenerationDefaults defaults;
     int32_t vocabulary = 0;
     int64_t max_context = 0;
     std::string fingerprint;
     std::string architecture;
     uint64_t parameters = 0, weight_bytes = 0;
-    int64_t created = 0;                // unix seconds
+    int64_t created = 0;  // unix seconds
     std::unique_ptr<Engine> engine;
   };
   explicit LoadedModel(Parts parts);

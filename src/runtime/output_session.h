@@ -31,7 +31,7 @@ class StopMatcher {
  private:
   static constexpr size_t kNone = ~size_t{0};
   std::vector<std::string> stops_;
-  std::string tail_;            // the last longest-1 bytes
+  std::string tail_;  // the last longest-1 bytes
   size_t pushed_ = 0;
   size_t match_begin_ = kNone, match_end_ = kNone, match_index_ = 0;
 };
@@ -59,26 +59,27 @@ class OutputSession {
  public:
   OutputSession(const Tokenizer& tokenizer, OutputOptions options);
   TextDelta push(TokenId token);
-  // Flushes what was held back; call once at the end. `stopped_by_guard`: drop a stop string.
+  // Flushes what was held back; call once at the end.
   TextDelta finish();
   // The stop string that ended it, or "".
   std::string stop_string() const;
   int64_t reasoning_tokens() const { return reasoning_tokens_; }
 
  private:
-  enum class State { kMaybeThinking, kThinking, kAfterThinking, kAnswer };
+  enum class State { kMaybeThinking, kThinking, kAnswer };
+  // Takes what is final out of held_: whole characters that no stop string can claim any more.
   std::string release(bool at_end);
   TextDelta route(std::string text);
 
   const Tokenizer* tokenizer_;
   OutputOptions options_;
-  StreamDecoder decoder_;
   StopMatcher matcher_;
-  std::string held_;          // decoded, not yet safe to release
-  size_t released_ = 0;       // bytes of the decoded stream given out
   State state_;
-  int64_t reasoning_tokens_ = 0;
+  std::string held_;            // raw bytes, not yet given out
+  size_t held_begin_ = 0;       // offset of held_ in everything pushed to matcher_
+  std::string line_breaks_;     // reasoning's trailing ones: dropped before the closing tag
   bool strip_leading_ = false;  // swallow line breaks after a thinking tag
+  int64_t reasoning_tokens_ = 0;
 };
 
 }  // namespace yunqi

@@ -1,0 +1,123 @@
+// See generation.h.
+#include "runtime/generation.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace yunqi {
+
+StreamGeneration::StreamGeneration(const Tokenizer& tokenizer, std::vector<TokenId> prompt,
+                                   std::vector<Choice> choices, Options options)
+    : tokenizer_(tokenizer),
+      prompt_(std::move(prompt)),
+      choices_(std::move(choices)),
+      options_(std::move(options)),
+      signal_(std::make_shared<Signal>()),
+      unfinished_(choices_.size()) {
+  usage_.prompt_tokens = static_cast<int64_t>(prompt_.size());
+  for (Choice& choice : choices_) {
+    choice.stream->set_listener([signal = signal_] {
+      std::function<void()> listener;
+      {
+        std::lock_guard lock(signal->mutex);
+        ++signal->count;
+        listener = signal->listener;
+      }
+      signal->ready.notify_one();
+      if (listener) listener();
+    });
+  }
+}
+
+StreamGeneration::~StreamGeneration() {
+  set_listener({});
+  cancel();
+}
+
+void StreamGeneration::set_listener(std::function<void()> listener) {
+  std::lock_guard lock(signal_->mutex);
+  signal_->listener = std::move(listener);
+}
+
+void StreamGeneration::cancel() {
+  for (Choice& choice : choices_) {
+    if (!choice.finished) choice.stream->cancel();
+  }
+}
+
+std::optional<OutputEvent> StreamGeneration::try_next() {
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    const size_t index = (turn_ + i) % choices_.size();
+    if (choices_[index].finished) continue;
+    std::optional<TokenEvent> event = choices_[index].stream->try_next();
+    if (!event.has_value()) continue;
+    turn_ = (index + 1) % choices_.size();
+    return translate(static_cast<int32_t>(index), *std::move(event));
+  }
+  return std::nullopt;
+}
+
+std::optional<OutputEvent> StreamGeneration::next() {
+  while (!finished()) {
+    uint64_t seen;
+    {
+      std::lock_guard lock(signal_->mutex);
+      seen = signal_->count;
+    }
+    if (std::optional<OutputEvent> event = try_next(); event.has_value()) return event;
+    std::unique_lock lock(signal_->mutex);
+    signal_->ready.wait(lock, [&] { return signal_->count != seen; });
+  }
+  return std::nullopt;
+}
+
+TokenText StreamGeneration::text_of(const SampledToken& token) const {
+  TokenText out;
+  out.id = token.token;
+  out.bytes = tokenizer_.token_bytes(token.token);
+  out.logprob = token.logprob;
+  out.top.reserve(token.top.size());
+  for (const TokenLogprob& top : token.top) out.top.emplace_back(top.token, top.logprob);
+  return out;
+}
+
+OutputEvent StreamGeneration::translate(int32_t index, TokenEvent event) {
+  if (event.kind == TokenEvent::Kind::kFinished) return finish(index, event);
+  OutputEvent out;
+  out.choice = index;
+  if (event.kind == TokenEvent::Kind::kPrompt) {
+    out.prompt = true;
+    out.tokens.push_back(text_of(event.token));
+    return out;
+  }
+  if (options_.hide_output) return out;
+  Choice& choice = choices_[static_cast<size_t>(index)];
+  out.delta = choice.session.push(event.token.token);
+  if (options_.want_tokens) out.tokens.push_back(text_of(event.token));
+  return out;
+}
+
+OutputEvent StreamGeneration::finish(int32_t index, const TokenEvent& event) {
+  Choice& choice = choices_[static_cast<size_t>(index)];
+  choice.finished = true;
+  --unfinished_;
+  OutputEvent out;
+  out.kind = OutputEvent::Kind::kFinished;
+  out.choice = index;
+  if (!options_.hide_output) {
+    out.delta = choice.session.finish();
+    usage_.output_tokens += event.output_tokens;
+    usage_.reasoning_tokens += choice.session.reasoning_tokens();
+  }
+  out.finish = event.finish;
+  out.stop = choice.session.stop_string();
+  out.stop_id = event.stop_id;
+  out.error = event.error;
+  usage_.cached_tokens = std::max(usage_.cached_tokens, event.cached_tokens);
+  timings_.queue_ns = std::max(timings_.queue_ns, event.queue_ns);
+  timings_.prefill_ns = std::max(timings_.prefill_ns, event.prefill_ns);
+  timings_.decode_ns = std::max(timings_.decode_ns, event.decode_ns);
+  return out;
+}
+
+}  // namespace yunqi

@@ -1,0 +1,288 @@
+// See loaded_model.h.
+#include "runtime/loaded_model.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "base/sha256.h"
+#include "engine/model_executor.h"
+#include "model/model.h"
+#include "runtime/generation.h"
+#include "runtime/prompt.h"
+
+namespace yunqi {
+namespace {
+
+constexpr int64_t kDefaultContext = 32768;
+constexpr std::string_view kBuildVersion = "yunqi-0.1.0";
+
+uint64_t draw_seed() {
+  // 53 bits, so that JSON readers that keep numbers as doubles can send it back.
+  std::random_device device;
+  const uint64_t high = device();
+  const uint64_t low = device();
+  return ((high << 32) | low) & ((uint64_t{1} << 53) - 1);
+}
+
+Status read_number(const Json& config, const char* key, double low, double high, double& out) {
+  const Json* value = config.find(key);
+  if (value == nullptr || value->is_null()) return Status::ok();
+  if (!value->is_number() || !(value->as_double() >= low && value->as_double() <= high)) {
+    return error(Code::kBadFile, "generation_config: want {} from {} to {}, found {}", key, low,
+                 high, value->dump());
+  }
+  out = value->as_double();
+  return Status::ok();
+}
+
+Status read_eos(const Json& config, std::vector<TokenId>& out) {
+  const Json* value = config.find("eos_token_id");
+  if (value == nullptr || value->is_null()) return Status::ok();
+  const JsonArray one = value->is_array() ? value->as_array() : JsonArray{*value};
+  if (one.size() > kMaxStopIds) {
+    return error(Code::kBadFile, "generation_config: want at most {} eos_token_id, found {}",
+                 kMaxStopIds, one.size());
+  }
+  for (const Json& id : one) {
+    if (!id.is_int() || id.as_int() < 0 || id.as_int() > INT32_MAX) {
+      return error(Code::kBadFile, "generation_config: want token ids in eos_token_id, found {}",
+                   value->dump());
+    }
+    out.push_back(static_cast<TokenId>(id.as_int()));
+  }
+  return Status::ok();
+}
+
+std::string fingerprint_of(const LoadedModel::Parts& parts, const Checkpoint& checkpoint,
+                           const Device& device, const Numerics& numerics) {
+  Sha256 hash;
+  const auto add = [&](std::string_view text) { hash.update(text).update("\n"); };
+  add(kBuildVersion);
+  add(device.numerics_id());
+  add(checkpoint.fingerprint());
+  add(parts.tokenizer->fingerprint());
+  add(parts.chat_template ? parts.chat_template->source() : "");
+  add(fmt::format("act {} kv {}", static_cast<int>(numerics.activations),
+                  static_cast<int>(numerics.kv)));
+  add(checkpoint.config().dump());
+  add(kSamplerVersion);
+  return "fp_" + to_hex(hash.finish()).substr(0, 16);
+}
+
+// The seed's share of choice k needs no own seed: the sampler counts by (choice, position).
+EngineRequest engine_request(const GenerateRequest& request, const GenerationDefaults& defaults,
+                             int64_t max_tokens, uint64_t seed) {
+  EngineRequest out;
+  SamplingParams& s = out.sampling;
+  s.temperature = static_cast<float>(request.temperature.value_or(defaults.temperature));
+  s.top_p = static_cast<float>(request.top_p.value_or(defaults.top_p));
+  s.min_p = static_cast<float>(request.min_p.value_or(defaults.min_p));
+  s.top_k = static_cast<int32_t>(
+      std::min<int64_t>(std::max<int64_t>(request.top_k.value_or(defaults.top_k), 0), INT32_MAX));
+  s.repetition_penalty =
+      static_cast<float>(request.repetition_penalty.value_or(defaults.repetition_penalty));
+  s.presence_penalty = static_cast<float>(request.presence_penalty.value_or(0.0));
+  s.frequency_penalty = static_cast<float>(request.frequency_penalty.value_or(0.0));
+  s.logit_bias = request.logit_bias;
+  s.seed = seed;
+  out.max_tokens = max_tokens;
+  out.stop_ids = request.stop_ids;
+  if (!request.ignore_eos) {
+    out.stop_ids.insert(out.stop_ids.end(), defaults.eos_ids.begin(), defaults.eos_ids.end());
+  }
+  out.top_logprobs = request.top_logprobs ? static_cast<int32_t>(*request.top_logprobs) : -1;
+  out.prompt_logprobs = request.echo && request.top_logprobs.has_value();
+  out.flow.id = request.flow;
+  return out;
+}
+
+bool ends_inside_thinking(const std::vector<TokenId>& prompt, TokenId open, TokenId close) {
+  if (open < 0) return false;
+  const auto last = std::find_if(prompt.rbegin(), prompt.rend(),
+                                 [&](TokenId id) { return id == open || id == close; });
+  // The opening tag and the line break behind it are the prompt's last tokens.
+  return last != prompt.rend() && *last == open && last - prompt.rbegin() <= 2;
+}
+
+}  // namespace
+
+Result<Tokenizer> make_tokenizer(const Checkpoint& checkpoint) {
+  const TokenizerFiles& files = checkpoint.tokenizer();
+  if (!files.tokenizer_json.empty()) {
+    YQ_TRY(TokenizerSpec spec, parse_tokenizer_json(files.tokenizer_json));
+    return Tokenizer::create(std::move(spec));
+  }
+  if (!files.vocab_json.empty()) {
+    YQ_TRY(TokenizerSpec spec,
+           parse_vocab_and_merges(files.vocab_json, files.merges_txt, files.tokenizer_config_json));
+    return Tokenizer::create(std::move(spec));
+  }
+  if (!files.gguf_tokens.empty()) {
+    YQ_TRY(TokenizerSpec spec,
+           spec_from_gguf(files.gguf_tokens, files.gguf_types, files.gguf_merges, files.gguf_pre));
+    return Tokenizer::create(std::move(spec));
+  }
+  return error(Code::kBadFile,
+               "{}: no tokenizer found; want tokenizer.json, vocab.json with merges.txt, or a GGUF "
+               "with tokenizer.ggml.tokens",
+               checkpoint.files().empty() ? "checkpoint" : checkpoint.files()[0].string());
+}
+
+Result<GenerationDefaults> make_defaults(const Checkpoint& checkpoint) {
+  const Json& config = checkpoint.generation_config();
+  GenerationDefaults out;
+  double top_k = 0;
+  YQ_RETURN_IF_ERROR(read_number(config, "temperature", 0, 100, out.temperature));
+  YQ_RETURN_IF_ERROR(read_number(config, "top_p", 0, 1, out.top_p));
+  YQ_RETURN_IF_ERROR(read_number(config, "min_p", 0, 1, out.min_p));
+  YQ_RETURN_IF_ERROR(read_number(config, "top_k", 0, 1e9, top_k));
+  YQ_RETURN_IF_ERROR(read_number(config, "repetition_penalty", 0.01, 10, out.repetition_penalty));
+  out.top_k = static_cast<int64_t>(top_k);
+  const Json* do_sample = config.find("do_sample");
+  if (do_sample != nullptr && do_sample->is_bool() && !do_sample->as_bool()) out.temperature = 0;
+  YQ_RETURN_IF_ERROR(read_eos(config, out.eos_ids));
+  return out;
+}
+
+LoadedModel::LoadedModel(Parts parts) : parts_(std::move(parts)) {}
+
+Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::string id,
+                                                       Device& device,
+                                                       const RuntimeOptions& options,
+                                                       const Clock& clock,
+                                                       MetricsRegistry* metrics) {
+  Parts parts;
+  parts.id = std::move(id);
+  YQ_TRY(parts.checkpoint, Checkpoint::open(path));
+  const Checkpoint& checkpoint = *parts.checkpoint;
+  YQ_TRY(Tokenizer tokenizer, make_tokenizer(checkpoint));
+  parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
+  YQ_TRY(parts.defaults, make_defaults(checkpoint));
+  if (!checkpoint.chat_template().empty()) {
+    Result<ChatTemplate> parsed = ChatTemplate::parse(checkpoint.chat_template());
+    if (parsed.is_ok()) {
+      parts.chat_template = std::make_unique<ChatTemplate>(std::move(parsed).value());
+    } else {
+      parts.template_error = parsed.status().message();
+    }
+  }
+
+  LoadOptions load{.numerics = options.numerics, .max_rows = options.max_rows};
+  load.max_context = options.context;
+  if (load.max_context == 0) {
+    const Json* positions = checkpoint.config().find("max_position_embeddings");
+    const int64_t native =
+        positions != nullptr && positions->is_int() ? positions->as_int() : kDefaultContext;
+    load.max_context = std::min(native, kDefaultContext);
+  }
+  YQ_TRY(std::unique_ptr<Model> model, load_model(checkpoint, device, load));
+  const ModelInfo info = model->info();
+  parts.vocabulary = std::min(parts.tokenizer->size(), info.vocab_rows);
+  parts.max_context = info.max_context;
+  parts.architecture = info.architecture;
+  parts.parameters = info.parameters;
+  parts.weight_bytes = info.weight_bytes;
+  parts.created = clock.unix_seconds();
+  parts.fingerprint = fingerprint_of(parts, checkpoint, device, options.numerics);
+
+  ModelExecutorOptions executor_options{.load = load};
+  executor_options.max_logit_rows = std::max(64, options.engine.max_sequences);
+  executor_options.kv_bytes = options.kv_bytes;
+  YQ_TRY(std::unique_ptr<Executor> executor,
+         make_model_executor(std::move(model), device, executor_options));
+  EngineOptions engine_options = options.engine;
+  engine_options.vocabulary = parts.vocabulary;
+  parts.engine = Engine::create(std::move(executor), engine_options, clock, metrics);
+  return std::make_shared<LoadedModel>(std::move(parts));
+}
+
+Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
+  if (parts_.chat_template == nullptr) {
+    return error(Code::kUnsupported,
+                 "model {} has no usable chat template{}{}; use /v1/completions", parts_.id,
+                 parts_.template_error.empty() ? "" : ": ", parts_.template_error)
+        .at("messages");
+  }
+  YQ_TRY(const Json variables, template_variables(request));
+  Result<std::string> text = parts_.chat_template->render(variables);
+  if (!text.is_ok()) return text.status().with_context("chat template").at("messages");
+  return text;
+}
+
+Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& request) const {
+  switch (request.prompt) {
+    case GenerateRequest::Prompt::kTokens:
+      return request.tokens;
+    case GenerateRequest::Prompt::kText:
+      if (request.suffix.has_value()) {
+        return encode_infill(*parts_.tokenizer, request.text, *request.suffix);
+      }
+      // A raw prompt is the caller's own: it may name control tokens.
+      return parts_.tokenizer->encode(request.text, {.allow_added_tokens = true});
+    case GenerateRequest::Prompt::kChat:
+      break;
+  }
+  if (parts_.chat_template == nullptr) return render(request).status();
+  YQ_TRY(const Json variables, template_variables(request));
+  Result<std::vector<PromptPiece>> pieces = parts_.chat_template->render_pieces(variables);
+  if (!pieces.is_ok()) return pieces.status().with_context("chat template").at("messages");
+  return encode_pieces(*parts_.tokenizer, *pieces);
+}
+
+Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& request) const {
+  YQ_RETURN_IF_ERROR(validate(request, {parts_.max_context, parts_.vocabulary}));
+  YQ_TRY(std::vector<TokenId> prompt, prompt_ids(request));
+  const char* prompt_field =
+      request.prompt == GenerateRequest::Prompt::kChat ? "messages" : "prompt";
+  if (prompt.empty()) {
+    return error(Code::kInvalidArgument, "the prompt has no tokens").at(prompt_field);
+  }
+  const int64_t room = parts_.max_context - static_cast<int64_t>(prompt.size());
+  if (room < 1) {
+    return error(
+               Code::kInvalidArgument,
+               "the prompt has {} tokens, and the context of {} leaves no room to answer; shorten "
+               "it or serve with a larger --context",
+               prompt.size(), parts_.max_context)
+        .at(prompt_field);
+  }
+  const bool score_only = request.echo && request.max_tokens == 0;
+  int64_t max_tokens = std::min(room, request.max_tokens.value_or(room));
+  if (score_only) max_tokens = 1;
+  const uint64_t seed = request.seed ? static_cast<uint64_t>(*request.seed) : draw_seed();
+
+  OutputOptions output{.stop = request.stop, .include_stop = request.include_stop};
+  if (request.prompt == GenerateRequest::Prompt::kChat) {
+    output.think_open = parts_.tokenizer->find("<think>");
+    output.think_close = parts_.tokenizer->find("</think>");
+    output.starts_thinking = ends_inside_thinking(prompt, output.think_open, output.think_close);
+  }
+  std::vector<StreamGeneration::Choice> choices;
+  for (int64_t i = 0; i < request.choices; ++i) {
+    EngineRequest job = engine_request(request, parts_.defaults, max_tokens, seed);
+    job.prompt = prompt;
+    job.choice = static_cast<int32_t>(i);
+    if (request.suffix.has_value() && !request.ignore_eos) {
+      const std::vector<TokenId> more = infill_stop_ids(*parts_.tokenizer);
+      job.stop_ids.insert(job.stop_ids.end(), more.begin(), more.end());
+    }
+    if (!request.stop.empty()) job.guard = make_stop_guard(*parts_.tokenizer, request.stop);
+    Result<std::shared_ptr<TokenStream>> stream = parts_.engine->submit(std::move(job));
+    if (!stream.is_ok()) {
+      for (auto& choice : choices) choice.stream->cancel();
+      return stream.status();
+    }
+    choices.push_back({std::move(stream).value(), OutputSession(*parts_.tokenizer, output)});
+  }
+  StreamGeneration::Options options;
+  options.want_tokens = request.top_logprobs.has_value() || request.want_token_ids;
+  options.hide_output = score_only;
+  options.seed = seed;
+  options.owner = weak_from_this().lock();
+  return std::unique_ptr<Generation>(std::make_unique<StreamGeneration>(
+      *parts_.tokenizer, std::move(prompt), std::move(choices), std::move(options)));
+}
+
+}  // namespace yunqi

@@ -1,0 +1,199 @@
+// See prompt.h.
+#include "runtime/prompt.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+namespace yunqi {
+namespace {
+
+constexpr std::array<std::string_view, 5> kRoles = {"system", "user", "assistant", "tool",
+                                                    "function"};
+
+std::string path_of(size_t index, std::string_view member) {
+  return fmt::format("messages[{}].{}", index, member);
+}
+
+// A content value as one string; null for an absent one.
+Result<Json> flatten_content(const Json& content, size_t index) {
+  if (content.is_null()) return Json("");
+  if (content.is_string()) return content;
+  if (!content.is_array()) {
+    return error(Code::kInvalidArgument, "want a string or a list of parts, found {}",
+                 content.type_name())
+        .at(path_of(index, "content"));
+  }
+  std::string joined;
+  for (size_t part = 0; part < content.as_array().size(); ++part) {
+    const Json& item = content.as_array()[part];
+    const std::string field = fmt::format("messages[{}].content[{}]", index, part);
+    const Json* type = item.find("type");
+    if (type == nullptr || !type->is_string()) {
+      return error(Code::kInvalidArgument, "want an object with a string \"type\"").at(field);
+    }
+    const Json* text = item.find("text");
+    if (type->as_string() != "text") {
+      return error(Code::kUnsupported, "this model reads text only; part type \"{}\" can't be used",
+                   type->as_string())
+          .at(field + ".type");
+    }
+    if (text == nullptr || !text->is_string()) {
+      return error(Code::kInvalidArgument, "want a string").at(field + ".text");
+    }
+    joined += text->as_string();
+  }
+  return Json(std::move(joined));
+}
+
+// OpenAI clients send a call's arguments as JSON text; templates want the value. Text that is no
+// JSON object stays text.
+void parse_call_arguments(Json& call) {
+  Json* function = call.find("function");
+  Json* arguments = (function != nullptr ? *function : call).find("arguments");
+  if (arguments == nullptr || !arguments->is_string()) return;
+  Result<Json> parsed = parse_json(arguments->as_string());
+  if (parsed.is_ok() && parsed->is_object()) *arguments = std::move(parsed).value();
+}
+
+Result<Json> normalize_message(const Json& message, size_t index) {
+  if (!message.is_object()) {
+    return error(Code::kInvalidArgument, "want an object, found {}", message.type_name())
+        .at(fmt::format("messages[{}]", index));
+  }
+  const Json* role = message.find("role");
+  if (role == nullptr || !role->is_string()) {
+    return error(Code::kInvalidArgument, "want a string such as \"user\"")
+        .at(path_of(index, "role"));
+  }
+  Json out = message;
+  std::string name = role->as_string();
+  if (name == "developer") name = "system";
+  if (std::find(kRoles.begin(), kRoles.end(), name) == kRoles.end()) {
+    return error(Code::kInvalidArgument,
+                 "unknown role \"{}\"; want system, developer, user, assistant or tool", name)
+        .at(path_of(index, "role"));
+  }
+  out.set("role", Json(name));
+  const Json* content = message.find("content");
+  if (content == nullptr && name != "assistant") {
+    return error(Code::kInvalidArgument, "is missing").at(path_of(index, "content"));
+  }
+  YQ_TRY(Json flat, flatten_content(content == nullptr ? Json() : *content, index));
+  out.set("content", std::move(flat));
+  if (Json* calls = out.find("tool_calls"); calls != nullptr) {
+    if (calls->is_null()) {
+      std::erase_if(out.as_object(), [](const JsonMember& m) { return m.first == "tool_calls"; });
+    } else if (!calls->is_array()) {
+      return error(Code::kInvalidArgument, "want a list, found {}", calls->type_name())
+          .at(path_of(index, "tool_calls"));
+    } else {
+      for (Json& call : calls->as_array()) parse_call_arguments(call);
+    }
+  }
+  return out;
+}
+
+struct AddedMatch {
+  size_t begin = std::string::npos;
+  size_t length = 0;
+  TokenId id = -1;
+};
+
+// The leftmost, then longest added token in `text` from `from` on.
+AddedMatch find_added(const Tokenizer& tokenizer, std::string_view text, size_t from) {
+  AddedMatch best;
+  for (const AddedToken& token : tokenizer.added_tokens()) {
+    if (token.text.empty()) continue;
+    const size_t at = text.find(token.text, from);
+    if (at == std::string_view::npos) continue;
+    if (at < best.begin || (at == best.begin && token.text.size() > best.length)) {
+      best = {at, token.text.size(), token.id};
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+Result<Json> normalize_messages(const Json& messages) {
+  Json out = Json::array();
+  for (size_t i = 0; i < messages.as_array().size(); ++i) {
+    YQ_TRY(Json message, normalize_message(messages.as_array()[i], i));
+    out.push_back(std::move(message));
+  }
+  return out;
+}
+
+std::vector<TokenId> encode_pieces(const Tokenizer& tokenizer,
+                                   std::span<const PromptPiece> pieces) {
+  std::vector<TokenId> ids;
+  std::string plain;  // text since the last control token, across pieces
+  const auto flush = [&] {
+    tokenizer.encode_append(plain, {.allow_added_tokens = false}, ids);
+    plain.clear();
+  };
+  for (const PromptPiece& piece : pieces) {
+    if (!piece.from_template) {
+      plain += piece.text;
+      continue;
+    }
+    size_t at = 0;
+    while (at < piece.text.size()) {
+      const AddedMatch match = find_added(tokenizer, piece.text, at);
+      if (match.id < 0) break;
+      plain.append(piece.text, at, match.begin - at);
+      flush();
+      ids.push_back(match.id);
+      at = match.begin + match.length;
+    }
+    plain.append(piece.text, at, std::string::npos);
+  }
+  flush();
+  return ids;
+}
+
+Result<std::vector<TokenId>> encode_infill(const Tokenizer& tokenizer, std::string_view text,
+                                           std::string_view suffix) {
+  const TokenId prefix_id = tokenizer.find("<|fim_prefix|>");
+  const TokenId suffix_id = tokenizer.find("<|fim_suffix|>");
+  const TokenId middle_id = tokenizer.find("<|fim_middle|>");
+  if (prefix_id < 0 || suffix_id < 0 || middle_id < 0) {
+    return error(Code::kUnsupported,
+                 "this model's vocabulary has no <|fim_prefix|>, <|fim_suffix|> and <|fim_middle|>;"
+                 " use a Coder model to fill in the middle")
+        .at("suffix");
+  }
+  std::vector<TokenId> ids = {prefix_id};
+  tokenizer.encode_append(text, {}, ids);
+  ids.push_back(suffix_id);
+  tokenizer.encode_append(suffix, {}, ids);
+  ids.push_back(middle_id);
+  return ids;
+}
+
+std::vector<TokenId> infill_stop_ids(const Tokenizer& tokenizer) {
+  std::vector<TokenId> ids;
+  for (const char* name : {"<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>",
+                           "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"}) {
+    if (const TokenId id = tokenizer.find(name); id >= 0) ids.push_back(id);
+  }
+  return ids;
+}
+
+Result<Json> template_variables(const GenerateRequest& request) {
+  Json variables = Json::object();
+  for (const auto& [name, value] : request.template_kwargs.as_object()) variables.set(name, value);
+  YQ_TRY(Json messages, normalize_messages(request.messages));
+  variables.set("messages", std::move(messages));
+  if (request.tools.is_array() && !request.tools.as_array().empty()) {
+    variables.set("tools", request.tools);
+  }
+  variables.set("add_generation_prompt", Json(request.add_generation_prompt));
+  if (request.thinking == ThinkingMode::kOn) variables.set("enable_thinking", Json(true));
+  if (request.thinking == ThinkingMode::kOff) variables.set("enable_thinking", Json(false));
+  return variables;
+}
+
+}  // namespace yunqi
