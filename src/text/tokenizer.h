@@ -31,7 +31,10 @@ struct AddedToken {
 struct TokenizerSpec {
   PreTokenizer pre = PreTokenizer::kQwen2;
   bool nfc = true;
-  std::vector<std::string> tokens;                     // id -> bytes; empty where the id is unused
+  // A piece that is in the vocabulary as a whole is taken without merging (tokenizer.json's
+  // ignore_merges, and what tiktoken does).
+  bool whole_pieces_first = false;
+  std::vector<std::string> tokens;  // id -> bytes; empty where the id is unused
   std::vector<std::pair<std::string, std::string>> merges;  // rank order; left and right bytes
   std::vector<AddedToken> added;
 };
