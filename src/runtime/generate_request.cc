@@ -75,8 +75,8 @@ Status check_stops(const GenerateRequest& request, const RequestLimits& limits) 
           .at(fmt::format("stop[{}]", i));
     }
   }
-  if (request.stop_ids.size() > kMaxStopIds) {
-    return error(Code::kInvalidArgument, "want at most {} ids, found {}", kMaxStopIds,
+  if (request.stop_ids.size() > kMaxRequestStopIds) {
+    return error(Code::kInvalidArgument, "want at most {} ids, found {}", kMaxRequestStopIds,
                  request.stop_ids.size())
         .at("stop_token_ids");
   }

@@ -17,8 +17,8 @@ namespace yunqi {
 inline constexpr int32_t kMaxChoices = 8;
 inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopBytes = 256;
-inline constexpr size_t kMaxStopIds = 64;
-inline constexpr size_t kMaxLogitBias = 1024;
+// A request's own; the checkpoint's end ids join them below the engine's kMaxStopIds.
+inline constexpr size_t kMaxRequestStopIds = 32;
 inline constexpr size_t kMaxMessages = 4096;
 inline constexpr size_t kMaxTools = 128;
 

@@ -16,6 +16,7 @@ namespace yunqi {
 namespace {
 
 constexpr int64_t kDefaultContext = 32768;
+constexpr size_t kMaxEosIds = 16;
 constexpr std::string_view kBuildVersion = "yunqi-0.1.0";
 
 uint64_t draw_seed() {
@@ -41,9 +42,9 @@ Status read_eos(const Json& config, std::vector<TokenId>& out) {
   const Json* value = config.find("eos_token_id");
   if (value == nullptr || value->is_null()) return Status::ok();
   const JsonArray one = value->is_array() ? value->as_array() : JsonArray{*value};
-  if (one.size() > kMaxStopIds) {
+  if (one.size() > kMaxEosIds) {
     return error(Code::kBadFile, "generation_config: want at most {} eos_token_id, found {}",
-                 kMaxStopIds, one.size());
+                 kMaxEosIds, one.size());
   }
   for (const Json& id : one) {
     if (!id.is_int() || id.as_int() < 0 || id.as_int() > INT32_MAX) {

@@ -1,0 +1,219 @@
+// yunqi bench: the engine in process, without HTTP. One JSON line per number of users, with the
+// machine's raw read bandwidth measured in the same run to judge decode by.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/open_model.h"
+#include "base/clock.h"
+#include "base/thread_pool.h"
+#include "engine/model_executor.h"
+#include "model/model.h"
+#include "model/synthetic.h"
+#include "ops/cpu/cpu_device.h"
+
+namespace yunqi {
+namespace {
+
+struct BenchFlags {
+  ModelFlags model;
+  std::string synthetic, quant = "q4_k_m";
+  int prompt = 512, generate = 128, repeat = 3;
+  std::vector<int> users = {1};
+  bool json = false;
+};
+
+struct Measurement {
+  int users = 0;
+  double prefill_tokens_per_s = 0, decode_tokens_per_s = 0;
+  double ttft_ms = 0;
+};
+
+double seconds_since(int64_t start_ns) {
+  return static_cast<double>(system_clock().now_ns() - start_ns) / 1e9;
+}
+
+// Reads a buffer far larger than the caches with every thread; the best of three passes.
+double read_gb_per_s(int threads) {
+  constexpr size_t kWords = (size_t{256} << 20) / sizeof(uint64_t);
+  std::vector<uint64_t> buffer(kWords, 1);
+  ThreadPool pool(threads);
+  std::vector<uint64_t> sums(static_cast<size_t>(pool.threads()) * 8);
+  double best = 0;
+  for (int pass = 0; pass < 3; ++pass) {
+    const int64_t start = system_clock().now_ns();
+    pool.parallel_for(static_cast<int64_t>(kWords), int64_t{1} << 16,
+                      [&](int64_t begin, int64_t end, int worker) {
+                        uint64_t lanes[8] = {};
+                        for (int64_t i = begin; i + 8 <= end; i += 8) {
+                          for (int64_t lane = 0; lane < 8; ++lane) {
+                            lanes[lane] += buffer[static_cast<size_t>(i + lane)];
+                          }
+                        }
+                        for (const uint64_t lane : lanes) {
+                          sums[static_cast<size_t>(worker) * 8] += lane;
+                        }
+                      });
+    best =
+        std::max(best, static_cast<double>(kWords * sizeof(uint64_t)) / seconds_since(start) / 1e9);
+  }
+  uint64_t total = 0;
+  for (const uint64_t sum : sums) total += sum;
+  return total == 0 ? 0 : best;
+}
+
+EngineRequest request_of(const BenchFlags& flags, int user, int32_t vocab) {
+  EngineRequest request;
+  uint64_t state = 0x9E3779B97F4A7C15ull * static_cast<uint64_t>(user + 1);
+  for (int i = 0; i < flags.prompt; ++i) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    request.prompt.push_back(static_cast<int32_t>((state >> 33) % static_cast<uint64_t>(vocab)));
+  }
+  request.sampling.temperature = 0;
+  request.max_tokens = flags.generate;
+  return request;
+}
+
+// All users start at once. Prefill lasts until the last first token; decode is what comes after.
+Result<Measurement> measure(Engine& engine, const BenchFlags& flags, int users, int32_t vocab) {
+  const int64_t start = system_clock().now_ns();
+  std::vector<std::shared_ptr<TokenStream>> streams;
+  for (int user = 0; user < users; ++user) {
+    YQ_TRY(auto stream, engine.submit(request_of(flags, user, vocab)));
+    streams.push_back(std::move(stream));
+  }
+  int64_t tokens_before_last_first = 0, tokens = 0;
+  double last_first_s = 0;
+  std::vector<bool> started(streams.size(), false);
+  size_t open = streams.size(), waiting_first = streams.size();
+  for (size_t i = 0; open > 0; i = (i + 1) % streams.size()) {
+    if (streams[i] == nullptr) continue;
+    // Blocking on one stream is fair here: all of them advance in the same steps.
+    const std::optional<TokenEvent> event = streams[i]->next();
+    if (event->kind == TokenEvent::Kind::kFinished) {
+      if (event->finish == FinishReason::kError) return event->error;
+      streams[i] = nullptr;
+      --open;
+      continue;
+    }
+    ++tokens;
+    if (!started[i]) {
+      started[i] = true;
+      if (--waiting_first == 0) {
+        last_first_s = seconds_since(start);
+        tokens_before_last_first = tokens;
+      }
+    }
+  }
+  const double total_s = seconds_since(start);
+  Measurement out;
+  out.users = users;
+  out.ttft_ms = last_first_s * 1e3;
+  out.prefill_tokens_per_s = static_cast<double>(users) * flags.prompt / last_first_s;
+  const double decode_s = total_s - last_first_s;
+  if (decode_s > 0) {
+    out.decode_tokens_per_s = static_cast<double>(tokens - tokens_before_last_first) / decode_s;
+  }
+  return out;
+}
+
+void report(const BenchFlags& flags, const std::string& name, const ModelInfo& info,
+            const Device& device, const Measurement& m, double read_rate) {
+  const double bytes = static_cast<double>(info.weight_bytes_per_token);
+  const double used = m.decode_tokens_per_s / std::max(1, m.users) * bytes / 1e9;
+  const Json line = Json::object({{"model", name},
+                                  {"device", device.description()},
+                                  {"users", m.users},
+                                  {"prompt", flags.prompt},
+                                  {"generate", flags.generate},
+                                  {"prefill_tokens_per_s", m.prefill_tokens_per_s},
+                                  {"decode_tokens_per_s", m.decode_tokens_per_s},
+                                  {"time_to_first_token_ms", m.ttft_ms},
+                                  {"weight_bytes_per_token", info.weight_bytes_per_token},
+                                  {"read_gb_per_s", read_rate},
+                                  {"decode_read_share", used / read_rate}});
+  if (flags.json) {
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    std::printf("%-28s users %3d  prefill %8.1f tok/s  decode %8.1f tok/s  %3.0f%% of %.1f GB/s\n",
+                name.c_str(), m.users, m.prefill_tokens_per_s, m.decode_tokens_per_s,
+                100 * used / read_rate, read_rate);
+  }
+  std::fflush(stdout);
+}
+
+Result<std::unique_ptr<Checkpoint>> open_checkpoint(const BenchFlags& flags, std::string& name) {
+  if (!flags.synthetic.empty()) {
+    name = "synthetic:" + flags.synthetic;
+    return make_synthetic_checkpoint(flags.synthetic, flags.quant);
+  }
+  YQ_TRY(const InstalledModel installed, resolve_model(flags.model.model));
+  name = installed.name;
+  return Checkpoint::open(installed.path);
+}
+
+Status bench(const BenchFlags& flags) {
+  YQ_TRY(const RuntimeOptions options, flags.model.runtime_options());
+  std::string name;
+  YQ_TRY(const std::unique_ptr<Checkpoint> checkpoint, open_checkpoint(flags, name));
+  const int most_users = *std::max_element(flags.users.begin(), flags.users.end());
+  LoadOptions load{.numerics = options.numerics};
+  load.max_context = flags.prompt + flags.generate + 1;
+  YQ_TRY(const std::unique_ptr<Device> device,
+         make_cpu_device({.threads = flags.model.threads, .isa = {}}));
+  YQ_TRY(std::unique_ptr<Model> model, load_model(*checkpoint, *device, load));
+  const ModelInfo info = model->info();
+  ModelExecutorOptions executor_options{.load = load};
+  executor_options.sequences = most_users;
+  YQ_TRY(std::unique_ptr<Executor> executor,
+         make_model_executor(std::move(model), *device, executor_options));
+  EngineOptions engine_options;
+  engine_options.max_sequences = most_users;
+  const std::unique_ptr<Engine> engine =
+      Engine::create(std::move(executor), engine_options, system_clock(), nullptr);
+  const double read_rate = read_gb_per_s(flags.model.threads);
+  for (const int users : flags.users) {
+    Measurement best;
+    for (int pass = 0; pass < flags.repeat; ++pass) {
+      YQ_TRY(const Measurement m, measure(*engine, flags, users, info.vocab_rows));
+      best.users = users;
+      best.ttft_ms = pass == 0 ? m.ttft_ms : std::min(best.ttft_ms, m.ttft_ms);
+      best.prefill_tokens_per_s = std::max(best.prefill_tokens_per_s, m.prefill_tokens_per_s);
+      best.decode_tokens_per_s = std::max(best.decode_tokens_per_s, m.decode_tokens_per_s);
+    }
+    report(flags, name, info, *device, best, read_rate);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& root, Action& action) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App& command = *root.add_subcommand("bench", "Measure the engine in process");
+  command.add_option("model", flags->model.model, "path or name (default: newest installed)");
+  command.add_option("--synthetic", flags->synthetic,
+                     "random weights of true shape: qwen3:0.6b ...");
+  command.add_option("--quant", flags->quant, "weight format of --synthetic: q4_k_m, q8_0, bf16")
+      ->capture_default_str();
+  command.add_option("--prompt", flags->prompt, "prompt tokens")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--generate", flags->generate, "tokens to generate")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--users", flags->users, "users at once, e.g. 1,8,32")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 256));
+  command.add_option("--repeat", flags->repeat, "passes; the best counts")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command.add_flag("--json", flags->json, "JSON lines");
+  flags->model.add_to(command);
+  command.callback([&action, flags] { action = [flags] { return bench(*flags); }; });
+}
+
+}  // namespace yunqi
