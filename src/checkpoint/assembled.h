@@ -28,6 +28,8 @@ Result<std::unique_ptr<Checkpoint>> assemble_checkpoint(CheckpointParts parts);
 
 // A .gguf file, and its sisters when it is one part of a set.
 Result<std::unique_ptr<Checkpoint>> open_gguf(const Path& path);
+// Whether the name says part 2 or later of a split set.
+bool is_later_gguf_part(const Path& path);
 // A whole single-file GGUF in memory, which the result borrows.
 Result<std::unique_ptr<Checkpoint>> open_gguf_bytes(std::span<const std::byte> bytes);
 

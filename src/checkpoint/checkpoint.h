@@ -22,8 +22,9 @@ namespace yunqi {
 struct Tensor {
   std::string name;  // Hugging Face's: "model.layers.0.self_attn.q_proj.weight"
   DType dtype = DType::kF32;
-  std::vector<int64_t> shape;        // row-major, as Hugging Face: [out, in]; rank 0 to 4
-  std::span<const std::byte> bytes;  // mapped, exactly dtype_bytes(dtype, elements())
+  std::vector<int64_t> shape;  // row-major, as Hugging Face: [out, in]; rank 0 to 5
+  // Mapped, exactly dtype_bytes(dtype, elements()); may be unaligned, so copy or dequantize().
+  std::span<const std::byte> bytes;
 
   int64_t elements() const;
   // "[896, 4864] q5_0", for messages.

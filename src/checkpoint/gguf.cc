@@ -9,8 +9,8 @@
 
 #include "base/checked_math.h"
 #include "base/reader.h"
-#include "base/utf8.h"
 #include "checkpoint/limits.h"
+#include "checkpoint/plain_name.h"
 
 namespace yunqi {
 namespace {
@@ -140,9 +140,9 @@ Result<std::vector<GgufPair>> read_pairs(std::span<const std::byte> file, Bounde
   for (uint64_t i = 0; i < count; ++i) {
     GgufPair pair;
     YQ_TRY(pair.key, read_string(reader));
-    if (pair.key.empty() || pair.key.size() > kMaxGgufKeyBytes || !is_valid_utf8(pair.key)) {
-      return error(Code::kBadFile, "key {} of {}: want 1 to {} bytes of UTF-8, found {} bytes", i,
-                   count, kMaxGgufKeyBytes, pair.key.size());
+    if (!is_plain_name(pair.key, kMaxGgufKeyBytes)) {
+      return error(Code::kBadFile, "key {} of {}: want 1 to {} bytes of text, found {}", i, count,
+                   kMaxGgufKeyBytes, quoted_start(pair.key));
     }
     YQ_TRY(pair.value, read_value(file, reader, pair.key));
     pairs.push_back(pair);
@@ -160,10 +160,9 @@ Result<Entry> read_entry(BoundedReader& reader, uint64_t index) {
   Entry entry;
   GgufTensor& tensor = entry.tensor;
   YQ_TRY(tensor.name, read_string(reader));
-  if (tensor.name.empty() || tensor.name.size() > kMaxTensorNameBytes ||
-      !is_valid_utf8(tensor.name)) {
-    return error(Code::kBadFile, "tensor {}: want a name of 1 to {} bytes of UTF-8, found {} bytes",
-                 index, kMaxTensorNameBytes, tensor.name.size());
+  if (!is_plain_name(tensor.name, kMaxTensorNameBytes)) {
+    return error(Code::kBadFile, "tensor {}: want a name of 1 to {} bytes of text, found {}", index,
+                 kMaxTensorNameBytes, quoted_start(tensor.name));
   }
   YQ_TRY(const auto rank, reader.read<uint32_t>());
   if (rank < 1 || rank > kMaxGgufRank) {

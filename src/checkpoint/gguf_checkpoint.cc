@@ -98,6 +98,11 @@ Result<GgufFile> map_part(const Path& path, CheckpointParts& parts) {
 
 }  // namespace
 
+bool is_later_gguf_part(const Path& path) {
+  const auto split = parse_split_name(path);
+  return split && split->part > 1;
+}
+
 Result<std::unique_ptr<Checkpoint>> open_gguf(const Path& path) {
   CheckpointParts parts;
   const std::optional<SplitName> split = parse_split_name(path);
@@ -130,7 +135,7 @@ Result<std::unique_ptr<Checkpoint>> open_gguf(const Path& path) {
       const Status status = check_split_keys(file->metadata, number, split->parts);
       YQ_RETURN_IF_ERROR(status.with_context(part.string()));
     }
-    if (number == 1) first = *std::move(file);
+    if (number == 1) first = std::move(file).value();
   }
   auto checkpoint = assemble(first->metadata, std::move(parts));
   if (!checkpoint.is_ok()) return checkpoint.status().with_context(path.string());

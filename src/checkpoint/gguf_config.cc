@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "base/utf8.h"
 #include "checkpoint/limits.h"
+#include "checkpoint/plain_name.h"
 
 namespace yunqi {
 namespace {
@@ -44,6 +44,7 @@ struct IntegerKey {
   Need need;
 };
 constexpr int64_t kMaxWidth = int64_t{1} << 24, kMaxHeads = 4'096, kMaxHeadDim = 4'096;
+constexpr uint64_t kMaxArchitectureBytes = 64;
 constexpr int64_t kMaxContext = int64_t{1} << 31, kMaxExperts = 65'536;
 constexpr IntegerKey kIntegerKeys[] = {
     {"block_count", "num_hidden_layers", 1, kMaxLayers, Need::kAlways},
@@ -87,11 +88,11 @@ class ConfigReader {
   }
 
   Status read_names() {
-    const std::string class_name = known_ != nullptr ? std::string(known_->class_name)
-                                                     : fmt::format("gguf:{}", sanitize_utf8(name_));
+    const std::string class_name =
+        known_ != nullptr ? std::string(known_->class_name) : fmt::format("gguf:{}", name_);
     config_.set("architectures", Json::array({class_name}));
     config_.set("model_type",
-                known_ != nullptr ? std::string(known_->model_type) : sanitize_utf8(name_));
+                known_ != nullptr ? std::string(known_->model_type) : std::string(name_));
     return Status::ok();
   }
 
@@ -228,6 +229,10 @@ Result<Json> gguf_config(const GgufMetadata& metadata, std::span<const Tensor> t
   YQ_TRY(const auto architecture, metadata.text("general.architecture"));
   if (!architecture) {
     return error(Code::kBadFile, "the required key general.architecture is missing");
+  }
+  if (!is_plain_name(*architecture, kMaxArchitectureBytes)) {
+    return error(Code::kBadFile, "key general.architecture: want a name, found {}",
+                 quoted_start(*architecture));
   }
   return ConfigReader(metadata, *architecture).read(tensors);
 }
