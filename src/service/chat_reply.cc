@@ -1,0 +1,182 @@
+// POST /v1/chat/completions, the way out: one JSON object, or a stream of chunks.
+#include <utility>
+
+#include "service/errors.h"
+#include "service/openai_json.h"
+#include "service/openai_reply.h"
+
+namespace yunqi {
+namespace {
+
+class WholeChat final : public DeferredResponse {
+ public:
+  WholeChat(ReplyHead head, std::unique_ptr<Generation> generation)
+      : head_(std::move(head)), generation_(std::move(generation)) {}
+
+  void set_wake(std::function<void()> wake) override { generation_->set_listener(std::move(wake)); }
+
+  std::optional<HttpResponse> poll() override {
+    while (std::optional<OutputEvent> event = generation_->try_next()) {
+      if (Status failure = failure_of(*event); !failure.is_ok()) return error_response(failure);
+      if (choices_.size() <= static_cast<size_t>(event->choice)) {
+        choices_.resize(static_cast<size_t>(event->choice) + 1);
+      }
+      Choice& choice = choices_[static_cast<size_t>(event->choice)];
+      choice.content += event->delta.content;
+      choice.reasoning += event->delta.reasoning;
+      for (TokenText& token : event->tokens) choice.tokens.push_back(std::move(token));
+      if (event->kind == OutputEvent::Kind::kFinished) {
+        choice.finish = finish_json(event->finish);
+        choice.stop = stop_reason(*event);
+      }
+    }
+    if (!generation_->finished()) return std::nullopt;
+    return json_response(to_json());
+  }
+
+ private:
+  struct Choice {
+    std::string content, reasoning;
+    std::vector<TokenText> tokens;
+    Json finish, stop;
+  };
+
+  Json to_json() const {
+    Json list = Json::array();
+    for (size_t i = 0; i < choices_.size(); ++i) {
+      const Choice& choice = choices_[i];
+      Json message = Json::object({{"role", "assistant"}, {"content", choice.content}});
+      if (!choice.reasoning.empty()) message.set("reasoning_content", Json(choice.reasoning));
+      message.set("refusal", Json());
+      Json item = Json::object({{"index", static_cast<int64_t>(i)}});
+      item.set("message", std::move(message));
+      item.set("logprobs",
+               head_.options.logprobs ? chat_logprobs(*head_.model, choice.tokens) : Json());
+      item.set("finish_reason", choice.finish);
+      item.set("stop_reason", choice.stop);
+      if (head_.options.token_ids) {
+        Json ids = Json::array();
+        for (const TokenText& token : choice.tokens) ids.push_back(Json(token.id));
+        item.set("token_ids", std::move(ids));
+      }
+      list.push_back(std::move(item));
+    }
+    Json out = reply_object(head_, "chat.completion");
+    out.set("choices", std::move(list));
+    out.set("usage", usage_json(generation_->usage()));
+    if (head_.options.token_ids) {
+      Json ids = Json::array();
+      for (const TokenId id : generation_->prompt()) ids.push_back(Json(id));
+      out.set("prompt_token_ids", std::move(ids));
+    }
+    add_notes(out, head_, *generation_);
+    return out;
+  }
+
+  ReplyHead head_;
+  std::unique_ptr<Generation> generation_;
+  std::vector<Choice> choices_;
+};
+
+class StreamedChat final : public BodyStream {
+ public:
+  StreamedChat(ReplyHead head, std::unique_ptr<Generation> generation)
+      : head_(std::move(head)), generation_(std::move(generation)) {}
+
+  void set_wake(std::function<void()> wake) override { generation_->set_listener(std::move(wake)); }
+
+  State read(std::string& out) override {
+    if (ended_) return State::kEnd;
+    const size_t before = out.size();
+    while (std::optional<OutputEvent> event = generation_->try_next()) {
+      if (Status failure = failure_of(*event); !failure.is_ok()) {
+        append_sse(out, error_json(failure));
+        generation_->cancel();
+        return end(out);
+      }
+      append_event(out, *event);
+    }
+    if (generation_->finished()) {
+      if (head_.options.include_usage) append_usage(out);
+      return end(out);
+    }
+    return out.size() > before ? State::kData : State::kPending;
+  }
+
+ private:
+  State end(std::string& out) {
+    out += "data: [DONE]\n\n";
+    ended_ = true;
+    return State::kData;
+  }
+
+  void append_event(std::string& out, OutputEvent& event) {
+    const auto index = static_cast<size_t>(event.choice);
+    if (pending_.size() <= index) {
+      pending_.resize(index + 1);
+      begun_.resize(index + 1, false);
+    }
+    // Tokens whose text is held back wait for the chunk that brings it.
+    for (TokenText& token : event.tokens) pending_[index].push_back(std::move(token));
+    const bool last = event.kind == OutputEvent::Kind::kFinished;
+    const TextDelta& delta = event.delta;
+    if (!begun_[index]) {
+      begun_[index] = true;
+      append_chunk(out, event, Json::object({{"role", "assistant"}, {"content", ""}}), {});
+    }
+    if (!delta.reasoning.empty()) {
+      append_chunk(out, event, Json::object({{"reasoning_content", delta.reasoning}}), {});
+    }
+    if (!delta.content.empty()) {
+      append_chunk(out, event, Json::object({{"content", delta.content}}),
+                   std::exchange(pending_[index], {}));
+    }
+    if (last) {
+      append_chunk(out, event, Json::object(), std::exchange(pending_[index], {}), true);
+    }
+  }
+
+  void append_chunk(std::string& out, const OutputEvent& event, Json delta,
+                    std::vector<TokenText> tokens, bool last = false) {
+    Json item = Json::object({{"index", event.choice}});
+    item.set("delta", std::move(delta));
+    const bool with_logprobs = head_.options.logprobs && !tokens.empty();
+    item.set("logprobs", with_logprobs ? chat_logprobs(*head_.model, tokens) : Json());
+    item.set("finish_reason", last ? finish_json(event.finish) : Json());
+    if (last) item.set("stop_reason", stop_reason(event));
+    if (head_.options.token_ids) {
+      Json ids = Json::array();
+      for (const TokenText& token : tokens) ids.push_back(Json(token.id));
+      item.set("token_ids", std::move(ids));
+    }
+    Json chunk = reply_object(head_, "chat.completion.chunk");
+    chunk.set("choices", Json::array({std::move(item)}));
+    if (head_.options.include_usage) chunk.set("usage", Json());
+    if (last) add_notes(chunk, head_, *generation_);
+    append_sse(out, chunk);
+  }
+
+  void append_usage(std::string& out) {
+    Json chunk = reply_object(head_, "chat.completion.chunk");
+    chunk.set("choices", Json::array());
+    chunk.set("usage", usage_json(generation_->usage()));
+    append_sse(out, chunk);
+  }
+
+  ReplyHead head_;
+  std::unique_ptr<Generation> generation_;
+  std::vector<std::vector<TokenText>> pending_;  // per choice
+  std::vector<bool> begun_;                      // per choice: the role chunk is out
+  bool ended_ = false;
+};
+
+}  // namespace
+
+HttpReply chat_reply(ReplyHead head, std::unique_ptr<Generation> generation) {
+  if (head.options.stream) {
+    return sse_response(std::make_unique<StreamedChat>(std::move(head), std::move(generation)));
+  }
+  return std::make_unique<WholeChat>(std::move(head), std::move(generation));
+}
+
+}  // namespace yunqi

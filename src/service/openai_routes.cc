@@ -1,0 +1,273 @@
+// The routes of the OpenAI dialect, and the small ones around it: tokenize, health, metrics.
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "base/utf8.h"
+#include "service/api_service.h"
+#include "service/errors.h"
+#include "service/fields.h"
+#include "service/openai_json.h"
+#include "service/openai_reply.h"
+#include "service/openai_request.h"
+
+namespace yunqi {
+namespace {
+
+// A body as a JSON object, whatever its declared type: curl sends form types by default.
+Result<Json> parse_body(const HttpRequest& request) {
+  Result<Json> body = parse_json(request.body);
+  if (!body.is_ok()) return body.status().with_context("the body is no valid JSON");
+  if (!body->is_object()) {
+    return error(Code::kInvalidArgument, "want a JSON object, found {}", body->type_name());
+  }
+  return body;
+}
+
+Json model_json(const ModelPool::Entry& entry, const std::string& id) {
+  const LoadedModel::Parts& parts = entry.model->parts();
+  Json out = Json::object({{"id", id},
+                           {"object", "model"},
+                           {"created", parts.created},
+                           {"owned_by", "yunqi"},
+                           {"max_model_len", parts.max_context}});
+  if (id != parts.id) out.set("root", Json(parts.id));
+  out.set("meta", Json::object({{"architecture", parts.architecture},
+                                {"parameters", parts.parameters},
+                                {"weight_bytes", parts.weight_bytes},
+                                {"vocabulary", parts.vocabulary},
+                                {"system_fingerprint", parts.fingerprint}}));
+  return out;
+}
+
+// Lets a worker wait for an engine thread, but not for ever. Shared with the listener.
+struct Bell {
+  std::mutex mutex;
+  std::condition_variable rung_changed;
+  uint64_t rings = 0;  // guarded by mutex
+};
+
+// One token through the whole engine: healthy means that tokens come out.
+Status run_canary(const LoadedModel& model, int64_t timeout_ms) {
+  GenerateRequest request;
+  request.prompt = GenerateRequest::Prompt::kTokens;
+  request.tokens = {0};
+  request.max_tokens = 1;
+  request.temperature = 0;
+  request.ignore_eos = true;
+  YQ_TRY(const std::unique_ptr<Generation> generation, model.start(request));
+  const auto bell = std::make_shared<Bell>();
+  generation->set_listener([bell] {
+    {
+      std::lock_guard lock(bell->mutex);
+      ++bell->rings;
+    }
+    bell->rung_changed.notify_one();
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  while (!generation->finished()) {
+    uint64_t seen;
+    {
+      std::lock_guard lock(bell->mutex);
+      seen = bell->rings;
+    }
+    if (std::optional<OutputEvent> event = generation->try_next(); event.has_value()) {
+      YQ_RETURN_IF_ERROR(failure_of(*event));
+      continue;
+    }
+    std::unique_lock lock(bell->mutex);
+    if (!bell->rung_changed.wait_until(lock, deadline, [&] { return bell->rings != seen; })) {
+      return error(Code::kUnavailable, "no token came within {} ms", timeout_ms);
+    }
+  }
+  return Status::ok();
+}
+
+Json ids_json(const std::vector<TokenId>& ids) {
+  Json out = Json::array();
+  for (const TokenId id : ids) out.push_back(Json(id));
+  return out;
+}
+
+}  // namespace
+
+void ApiService::add_routes() {
+  using Request = const HttpRequest&;
+  using Match = const RouteMatch&;
+  const auto chat = [this](Request request, Match) { return chat_completions(request); };
+  const auto complete = [this](Request request, Match) { return completions(request); };
+  const auto models = [this](Request, Match) { return list_models(); };
+  const auto model = [this](Request, Match match) { return get_model(match.tail); };
+  const auto encode = [this](Request request, Match) { return tokenize(request); };
+  const auto decode = [this](Request request, Match) { return detokenize(request); };
+  const auto alive = [this](Request, Match) { return health(); };
+  const auto numbers = [this](Request, Match) { return prometheus(); };
+  const auto welcome = [this](Request, Match) { return index(); };
+  router_.add({"POST", "/v1/chat/completions", Permission::kUse, chat});
+  router_.add({"POST", "/v1/completions", Permission::kUse, complete});
+  router_.add({"GET", "/v1/models", Permission::kUse, models});
+  router_.add({"GET", "/v1/models/{id}", Permission::kUse, model});
+  router_.add({"POST", "/tokenize", Permission::kUse, encode});
+  router_.add({"POST", "/detokenize", Permission::kUse, decode});
+  router_.add({"GET", "/health", Permission::kPublic, alive});
+  router_.add({"GET", "/metrics", Permission::kUse, numbers});
+  router_.add({"GET", "/", Permission::kPublic, welcome});
+}
+
+HttpReply ApiService::chat_completions(const HttpRequest& request) {
+  const auto run = [&]() -> Result<HttpReply> {
+    YQ_TRY(const Json body, parse_body(request));
+    YQ_TRY(ChatRequest chat, parse_chat_request(body));
+    YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(chat.reply.model));
+    YQ_TRY(std::unique_ptr<Generation> generation, model->start(chat.generate));
+    ReplyHead head{"chatcmpl-" + request.id, clock_.unix_seconds(), std::move(model),
+                   std::move(chat.reply)};
+    return chat_reply(std::move(head), std::move(generation));
+  };
+  Result<HttpReply> reply = run();
+  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+}
+
+HttpReply ApiService::completions(const HttpRequest& request) {
+  const auto run = [&]() -> Result<HttpReply> {
+    YQ_TRY(const Json body, parse_body(request));
+    YQ_TRY(CompletionRequest completion, parse_completion_request(body));
+    YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(completion.reply.model));
+    std::vector<CompletionPart> parts;
+    for (const GenerateRequest& generate : completion.generate) {
+      CompletionPart part;
+      part.echo = generate.echo;
+      part.choices = static_cast<int32_t>(generate.choices);
+      YQ_TRY(part.generation, model->start(generate));
+      if (generate.echo) {
+        part.echo_text = sanitize_utf8(model->tokenizer().decode(part.generation->prompt()));
+      }
+      parts.push_back(std::move(part));
+    }
+    ReplyHead head{"cmpl-" + request.id, clock_.unix_seconds(), std::move(model),
+                   std::move(completion.reply)};
+    return completion_reply(std::move(head), std::move(parts));
+  };
+  Result<HttpReply> reply = run();
+  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+}
+
+HttpReply ApiService::list_models() const {
+  Json data = Json::array();
+  for (const ModelPool::Entry& entry : models_.entries()) {
+    data.push_back(model_json(entry, entry.model->id()));
+    for (const std::string& alias : entry.aliases) data.push_back(model_json(entry, alias));
+  }
+  return json_response(Json::object({{"object", "list"}, {"data", std::move(data)}}));
+}
+
+HttpReply ApiService::get_model(const std::string& id) const {
+  const Result<std::shared_ptr<LoadedModel>> found = models_.find(id);
+  if (!found.is_ok()) return error_response(found.status());
+  return json_response(model_json({*found, {}}, id));
+}
+
+HttpReply ApiService::tokenize(const HttpRequest& request) const {
+  const auto run = [&]() -> Result<HttpReply> {
+    YQ_TRY(const Json body, parse_body(request));
+    Fields fields(body);
+    YQ_TRY(const std::shared_ptr<LoadedModel> model,
+           models_.find(fields.string("model").value_or("")));
+    GenerateRequest prompt;
+    const Json* messages = fields.array("messages");
+    std::optional<std::string> text = fields.string("prompt");
+    if (!text.has_value()) text = fields.string("content");
+    prompt.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
+    const bool with_text = fields.boolean("return_token_strs").value_or(false);
+    YQ_RETURN_IF_ERROR(fields.status());
+    if (messages != nullptr) {
+      prompt.messages = *messages;
+    } else if (text.has_value()) {
+      prompt.prompt = GenerateRequest::Prompt::kText;
+      prompt.text = *text;
+    } else {
+      return error(Code::kInvalidArgument, "want \"prompt\" (text) or \"messages\"").at("prompt");
+    }
+    YQ_TRY(const std::vector<TokenId> ids, model->prompt_ids(prompt));
+    Json out = Json::object({{"count", static_cast<int64_t>(ids.size())},
+                             {"max_model_len", model->parts().max_context},
+                             {"tokens", ids_json(ids)}});
+    if (with_text) {
+      Json strings = Json::array();
+      for (const TokenId id : ids) {
+        strings.push_back(Json(sanitize_utf8(model->tokenizer().token_bytes(id))));
+      }
+      out.set("token_strs", std::move(strings));
+    }
+    return HttpReply(json_response(out));
+  };
+  Result<HttpReply> reply = run();
+  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+}
+
+HttpReply ApiService::detokenize(const HttpRequest& request) const {
+  const auto run = [&]() -> Result<HttpReply> {
+    YQ_TRY(const Json body, parse_body(request));
+    Fields fields(body);
+    YQ_TRY(const std::shared_ptr<LoadedModel> model,
+           models_.find(fields.string("model").value_or("")));
+    const Json* tokens = fields.array("tokens");
+    YQ_RETURN_IF_ERROR(fields.status());
+    if (tokens == nullptr) return error(Code::kInvalidArgument, "is missing").at("tokens");
+    std::vector<TokenId> ids;
+    for (size_t i = 0; i < tokens->as_array().size(); ++i) {
+      const Json& item = tokens->as_array()[i];
+      if (!item.is_int() || item.as_int() < 0 || item.as_int() >= model->parts().vocabulary) {
+        return error(Code::kInvalidArgument, "want token ids from 0 to {}, found {}",
+                     model->parts().vocabulary - 1, item.dump())
+            .at(fmt::format("tokens[{}]", i));
+      }
+      ids.push_back(static_cast<TokenId>(item.as_int()));
+    }
+    const std::string text = sanitize_utf8(model->tokenizer().decode(ids));
+    return HttpReply(json_response(Json::object({{"prompt", text}, {"content", text}})));
+  };
+  Result<HttpReply> reply = run();
+  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+}
+
+HttpReply ApiService::health() const {
+  Json models = Json::object();
+  Status worst;
+  for (const ModelPool::Entry& entry : models_.entries()) {
+    const Status status = run_canary(*entry.model, options_.health_timeout_ms);
+    models.set(entry.model->id(), Json(status.is_ok() ? "ok" : status.message()));
+    // A full queue is a busy engine, not a broken one, as long as its steps go on.
+    const EngineStats stats = entry.model->engine().stats();
+    const int64_t since_step_ms = (clock_.now_ns() - stats.last_step_ns) / 1'000'000;
+    const bool busy = stats.healthy && since_step_ms < options_.health_timeout_ms;
+    if (!status.is_ok() && !busy && worst.is_ok()) worst = status;
+  }
+  const bool ready = worst.is_ok() && !draining_.load();
+  const char* word = draining_.load() ? "draining" : ready ? "ok" : "failing";
+  HttpResponse response = json_response(
+      Json::object({{"status", word}, {"models", std::move(models)}}), ready ? 200 : 503);
+  if (!ready) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+HttpReply ApiService::prometheus() const {
+  HttpResponse response;
+  response.headers.emplace_back("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  response.body = metrics_.to_prometheus();
+  return response;
+}
+
+HttpReply ApiService::index() const {
+  HttpResponse response;
+  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+  response.body = "Yunqi answers at:\n";
+  for (const Route& route : router_.routes()) {
+    response.body += fmt::format("  {:4} {}\n", route.method, route.pattern);
+  }
+  return response;
+}
+
+}  // namespace yunqi
