@@ -12,7 +12,7 @@
 namespace yunqi {
 
 struct CpuOptions {
-  int threads = 0;   // 0: every core this process may use
+  int threads = 0;  // 0: every core this process may use
   // Forces a kernel table: "generic", "avx2", "avx512" ... ; "" takes $YUNQI_CPU, else the best
   // that this machine runs. kUnsupported names what it has.
   std::string isa;
