@@ -19,11 +19,14 @@
 namespace yunqi {
 
 struct ModelInfo {
-  std::string architecture;    // "Qwen2ForCausalLM"
+  std::string architecture;  // "Qwen2ForCausalLM"
   int32_t layers = 0;
   int32_t hidden = 0;
-  int32_t vocab_rows = 0;      // rows of the output matrix, padding included
-  int64_t max_context = 0;     // positions the checkpoint (or the load options) allow
+  int32_t vocab_rows = 0;  // rows of the output matrix, padding included
+  int32_t query_heads = 0;
+  int32_t head_dim = 0;
+  int64_t widest_input = 0;  // most columns of any weight matrix
+  int64_t max_context = 0;   // positions the checkpoint (or the load options) allow
   uint64_t parameters = 0;
   uint64_t weight_bytes = 0;            // prepared, resident
   uint64_t weight_bytes_per_token = 0;  // read by one decode step
@@ -54,8 +57,8 @@ struct StepState {
 
 struct LoadOptions {
   Numerics numerics;
-  int64_t max_context = 0;   // 0: the checkpoint's own
-  int64_t max_rows = 512;    // rows of a step
+  int64_t max_context = 0;  // 0: the checkpoint's own
+  int64_t max_rows = 512;   // rows of a step
 };
 
 class Model {

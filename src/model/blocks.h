@@ -1,0 +1,81 @@
+// Parts that dense Qwen models share: their hyperparameters, the workspace of a step, and the
+// load sequence. Models are not derived from one another; they call these functions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/config_reader.h"
+#include "model/fields.h"
+#include "model/model.h"
+
+namespace yunqi {
+
+// Widths of a decoder with grouped-query attention and a gated MLP.
+struct DenseConfig {
+  int32_t layers = 0;
+  int64_t hidden = 0;
+  int64_t intermediate = 0;
+  int32_t query_heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t vocab = 0;
+  float norm_epsilon = 1e-6f;
+  bool tied = false;  // the output matrix is the embedding
+  RopeSpec rope;
+
+  int64_t query_width() const { return int64_t{query_heads} * head_dim; }
+  int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
+  int64_t qkv_width() const { return query_width() + 2 * kv_width(); }
+};
+
+// Reads and range-checks the keys; problems stay in `config`. Features that no dense model here
+// has (sliding windows, other activations) are reported as unsupported, by name.
+DenseConfig read_dense_config(ConfigReader& config);
+
+// The activations of one step, sized once for the most rows it may have.
+class DenseWorkspace {
+ public:
+  static Result<DenseWorkspace> create(Device& device, const DenseConfig& config, int64_t max_rows);
+
+  // Each [rows, its width], rows <= max_rows.
+  Matrix<float> hidden(int64_t rows) const { return view(hidden_, rows); }
+  Matrix<float> last(int64_t rows) const { return view(last_, rows); }  // rows with logits
+  Matrix<float> qkv(int64_t rows) const { return view(qkv_, rows); }
+  Matrix<float> attended(int64_t rows) const { return view(attended_, rows); }
+  Matrix<float> gated(int64_t rows) const { return view(gated_, rows); }
+
+ private:
+  struct Block {
+    Buffer storage;
+    int64_t columns = 0;
+  };
+  Matrix<float> view(const Block& block, int64_t rows) const {
+    YQ_CHECK(rows <= max_rows_, "{} rows of {}", rows, max_rows_);
+    return {reinterpret_cast<float*>(block.storage.data()), rows, block.columns};
+  }
+
+  int64_t max_rows_ = 0;
+  Block hidden_, last_, qkv_, attended_, gated_;
+};
+
+// A loaded dense model but for its weights' names and its forward pass.
+struct DenseParts {
+  ModelInfo info;
+  std::vector<LayerState> state;
+  std::unique_ptr<RopeTable> rope;
+  DenseWorkspace workspace;
+};
+
+// Attention's arguments that do not differ between dense models; head norms are left out.
+AttentionArgs attention_args(const DenseConfig& config, const DenseParts& parts,
+                             const StepBatch& batch, const KvLayer& kv);
+
+// What an architecture is to the rest: a name, and how its fields are listed and loaded.
+using WalkFields = std::function<void(FieldVisitor&)>;
+// Verifies and prepares every field `walk` names, then makes what goes with `config`. `config.rope`
+// takes the context of the options.
+Result<DenseParts> load_dense(const Checkpoint& checkpoint, Device& device,
+                              const LoadOptions& options, DenseConfig& config,
+                              const WalkFields& walk);
+
+}  // namespace yunqi
