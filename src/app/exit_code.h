@@ -8,19 +8,25 @@ namespace yunqi {
 
 constexpr int exit_code(Code code) {
   switch (code) {
-    case Code::kOk: return 0;
+    case Code::kOk:
+      return 0;
     case Code::kInvalidArgument:
-    case Code::kTooLarge: return 2;
-    case Code::kNotFound: return 3;
+    case Code::kTooLarge:
+      return 2;
+    case Code::kNotFound:
+      return 3;
     case Code::kBadFile:
-    case Code::kUnsupported: return 4;
+    case Code::kUnsupported:
+      return 4;
     case Code::kRateLimited:
     case Code::kUnavailable:
-    case Code::kNoResources: return 5;
+    case Code::kNoResources:
+      return 5;
     case Code::kUnauthenticated:
     case Code::kPermission:
     case Code::kCancelled:
-    case Code::kInternal: return 1;
+    case Code::kInternal:
+      return 1;
   }
   return 1;
 }

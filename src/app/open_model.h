@@ -20,8 +20,8 @@ struct ModelFlags {
   std::string model;
   int threads = 0;
   int64_t context = 0;
-  std::string kv_memory;        // "2GiB", "" = default
-  std::string kv = "f16";       // int8 | f16 | f32
+  std::string kv_memory;             // "2GiB", "" = default
+  std::string kv = "f16";            // int8 | f16 | f32
   std::string activations = "int8";  // int8 | f32
 
   // --threads, --context, --kv-memory, --kv, --activations.
