@@ -1,0 +1,71 @@
+# The short front door. Everything real is in CMakePresets.json, tools/setup and tests/.
+#   make run        set up, build, pull the default model, serve it on http://127.0.0.1:8080
+#   make test       set up, build, run the quick test suite (no network after set-up)
+#   make test-real  the checks that need a real model, transformers and real clients
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+VENV := build/venv
+PYTHON := $(VENV)/bin/python
+.DEFAULT_GOAL := help
+
+.PHONY: help setup setup-test build run test test-real test-asan bench goldens format format-check tidy clean
+
+help:
+	@sed -n '2,4s/^# *//p' Makefile
+	@echo "also: test-asan bench goldens format format-check tidy clean"
+
+setup:
+	@tools/setup build
+
+setup-test:
+	@tools/setup test
+
+build/release/build.ninja:
+	@cmake --preset release -DYUNQI_TESTS=ON > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+
+build: setup
+	@mkdir -p build
+	@cmake --preset release -DYUNQI_TESTS=OFF > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/release -j $(JOBS) --target yunqi
+
+run: build
+	@build/release/yunqi serve
+
+test: setup-test
+	@mkdir -p build
+	@cmake --preset release -DYUNQI_TESTS=ON > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/release -j $(JOBS)
+	@ctest --test-dir build/release --output-on-failure -j $(JOBS)
+
+# The oracles: transformers, tokenizers, jinja2, the openai SDK. Reinstalled when the list changes.
+$(VENV)/ready: tools/requirements.txt
+	@tools/setup venv
+	@touch $@
+
+test-real: setup-test $(VENV)/ready
+	@mkdir -p build
+	@cmake --preset release -DYUNQI_TESTS=ON > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/release -j $(JOBS)
+	@$(PYTHON) -m pytest tests/real -q --durations=10
+
+test-asan: setup-test
+	@cmake --workflow --preset asan
+
+bench: build
+	@build/release/yunqi bench --users 1,8,32 --json
+
+goldens: $(VENV)/ready
+	@$(PYTHON) tools/make_golden.py
+
+format:
+	@git ls-files '*.cc' '*.h' '*.inl' | xargs clang-format-14 -i
+
+format-check:
+	@git ls-files '*.cc' '*.h' '*.inl' | xargs clang-format-14 --dry-run -Werror
+
+tidy:
+	@python3 tests/tidy/tidy.py
+	@cmake --workflow --preset tidy
+
+clean:
+	@rm -rf build
