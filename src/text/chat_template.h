@@ -29,6 +29,10 @@ struct PromptPiece {
   bool from_template = true;  // false: user bytes; special tokens in it are not recognised
 };
 
+// A variable of this name, an integer, fixes the time that strftime_now() tells (seconds since 1970,
+// UTC), so that a render can be repeated; without it the machine's clock is read.
+inline constexpr std::string_view kTemplateNowVariable = "yunqi_now_unix_seconds";
+
 class ChatTemplate {
  public:
   // Parses; errors name line and column and the construct: kBadFile for syntax, kUnsupported for
