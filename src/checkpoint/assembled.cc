@@ -30,7 +30,7 @@ void hash_samples(Sha256& hash, std::span<const std::byte> bytes, size_t samples
   }
   const size_t room = bytes.size() - kSampleBytes;  // the last sample ends with the tensor
   for (size_t i = 0; i < samples; ++i) {
-    const size_t at = samples == 1 ? room / 2 : room / (samples - 1) * i;
+    const size_t at = samples == 1 ? room / 2 : room * i / (samples - 1);
     hash.update(bytes.subspan(at, kSampleBytes));
   }
 }
