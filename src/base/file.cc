@@ -144,7 +144,7 @@ Status write_file_atomically(const Path& path, std::string_view bytes) {
   static std::atomic<uint64_t> counter{0};
   Path part = path;
   part += fmt::format(".part-{}-{}", ::getpid(), counter.fetch_add(1, std::memory_order_relaxed));
-  const Status status = write_and_rename(path, part, bytes);
+  Status status = write_and_rename(path, part, bytes);
   if (!status.is_ok()) {
     ::unlink(part.c_str());
     return status;

@@ -78,7 +78,7 @@ TEST(Result, MovesWhatCanOnlyMove) {
 
 TEST(ResultDeathTest, AccessToTheMissingOneIsABug) {
   EXPECT_DEATH(half(3).value(), "Result has no value: invalid_argument: want an even number");
-  EXPECT_DEATH(Result<int>(Status::ok()), "needs an error");
+  EXPECT_DEATH(Result<int>{Status::ok()}, "needs an error");
 }
 
 TEST(CheckDeathTest, PrintsConditionAndMessage) {
