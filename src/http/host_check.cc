@@ -1,0 +1,107 @@
+// See host_check.h.
+#include "http/host_check.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace yunqi {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return out;
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view item) {
+  return std::any_of(list.begin(), list.end(), [&](const std::string& each) {
+    return each == "*" || lower(each) == lower(item);
+  });
+}
+
+bool is_port(std::string_view text) {
+  unsigned port = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return !text.empty() && failed == std::errc() && end == text.data() + text.size() &&
+         port <= 65535;
+}
+
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+// Four decimal octets, nothing else: "127.1" and "0x7f.1" are names of some resolvers' making.
+bool is_ipv4_loopback(std::string_view name) {
+  int octets = 0;
+  unsigned first = 0;
+  while (true) {
+    unsigned value = 0;
+    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), value);
+    if (failed != std::errc() || value > 255) return false;
+    if (octets++ == 0) first = value;
+    name.remove_prefix(static_cast<size_t>(end - name.data()));
+    if (name.empty()) return octets == 4 && first == 127;
+    if (name.front() != '.') return false;
+    name.remove_prefix(1);
+  }
+}
+
+}  // namespace
+
+bool is_loopback_name(std::string_view name) {
+  return name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || name == "::1" ||
+         is_ipv4_loopback(name);
+}
+
+std::string host_name(std::string_view header) {
+  std::string text = lower(header);
+  if (text.empty() || text.size() > 260) return {};
+  if (text.front() == '[') {
+    const size_t close = text.find(']');
+    if (close == std::string::npos) return {};
+    const std::string_view rest = std::string_view(text).substr(close + 1);
+    if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return {};
+    const std::string_view inside = std::string_view(text).substr(1, close - 1);
+    const bool plain = !inside.empty() && std::all_of(inside.begin(), inside.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.';
+    });
+    return plain ? text.substr(0, close + 1) : std::string();
+  }
+  const size_t colon = text.find(':');
+  if (colon != std::string::npos && !is_port(std::string_view(text).substr(colon + 1))) return {};
+  const std::string name = text.substr(0, colon);
+  if (name.empty() || !std::all_of(name.begin(), name.end(), is_name_char)) return {};
+  return name;
+}
+
+Status check_host(const HostRules& rules, std::string_view host_header) {
+  const std::string name = host_name(host_header);
+  if (name.empty()) {
+    return error(Code::kInvalidArgument, "HTTP: want a Host such as \"localhost:8080\"");
+  }
+  const std::string bound = lower(rules.bound);
+  if (is_loopback_name(name) || name == bound || name == "[" + bound + "]" ||
+      contains(rules.allowed_hosts, name)) {
+    return Status::ok();
+  }
+  return error(Code::kPermission,
+               "Host \"{}\" is not served here; add it with --allow-host if it is yours", name);
+}
+
+Status check_origin(const HostRules& rules, std::string_view origin, std::string_view host_header) {
+  if (contains(rules.cors_origins, origin)) return Status::ok();
+  const size_t scheme = origin.find("://");
+  if (scheme != std::string_view::npos && lower(origin.substr(scheme + 3)) == lower(host_header)) {
+    return Status::ok();
+  }
+  return error(Code::kPermission,
+               "web pages of another origin may not use this server; allow one with --cors-origin");
+}
+
+bool is_cors_origin(const HostRules& rules, std::string_view origin) {
+  return contains(rules.cors_origins, origin);
+}
+
+}  // namespace yunqi
