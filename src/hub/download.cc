@@ -61,7 +61,10 @@ class Download {
   Result<StoredFile> finish();
   FetchRequest request() const;
   Next settle(Verdict verdict, const Status& why);
-  bool go_on() const { return !stop_.load(std::memory_order_relaxed) && !context_.cancelled(); }
+  bool go_on() const {
+    context_.meter.tick();
+    return !stop_.load(std::memory_order_relaxed) && !context_.cancelled();
+  }
 
   const RemoteFile& remote_;
   const PullContext& context_;
@@ -98,7 +101,7 @@ Status Download::open() {
   if (!usable) return file_->resize(0);
   // Another mirror of the same bytes has its own idea of a version.
   if (kept->url != remote_.url) kept->validator.clear();
-  state_ = *std::move(kept);
+  state_ = std::move(*kept);
   state_.url = remote_.url;
   fresh_ = state_.done.ranges().empty();
   counted_ = state_.done.total();

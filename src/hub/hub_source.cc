@@ -43,7 +43,7 @@ Result<Endpoint> make_endpoint(const CatalogueSource& source, const PullOptions&
   while (!out.url.empty() && out.url.back() == '/') out.url.pop_back();
   Result<UrlOrigin> origin = url_origin(out.url);
   if (!origin.is_ok()) return origin.status().with_context("hub endpoint");
-  out.origin = *std::move(origin);
+  out.origin = std::move(*origin);
   if (!out.hugging_face) {
     out.access_hint = ": the repository does not exist or is private";
     return out;

@@ -79,7 +79,7 @@ Result<ModelRef> parse_url_ref(std::string_view model) {
     return error(Code::kInvalidArgument,
                  "model URL: want one without a user and password, which would be stored");
   }
-  if (path == std::string::npos || ref.url[path] != '/') {
+  if (path == std::string::npos || path == host || ref.url[path] != '/') {
     return error(Code::kInvalidArgument, "model URL: want https://host/path/file.gguf, found {}",
                  shown(ref.url));
   }

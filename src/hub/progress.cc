@@ -35,6 +35,17 @@ void ProgressMeter::add(uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   progress_.done_bytes += bytes;
   rate_bytes_ += bytes;
+  measure();
+  tell(progress_.total_bytes != 0 && progress_.done_bytes == progress_.total_bytes);
+}
+
+void ProgressMeter::tick() {
+  const std::lock_guard lock(mutex_);
+  measure();
+  tell(false);
+}
+
+void ProgressMeter::measure() {
   const int64_t now = clock_.now_ns();
   const int64_t passed = now - rate_since_ns_;
   if (passed >= kRateIntervalNs) {
@@ -44,7 +55,6 @@ void ProgressMeter::add(uint64_t bytes) {
     rate_since_ns_ = now;
     rate_bytes_ = 0;
   }
-  tell(progress_.total_bytes != 0 && progress_.done_bytes == progress_.total_bytes);
 }
 
 void ProgressMeter::add_kept(uint64_t bytes) {

@@ -25,10 +25,14 @@ class ProgressMeter {
   void add_kept(uint64_t bytes);
   // Bytes that must be fetched again.
   void take_back(uint64_t bytes);
+  // Tells the state again when it is time, so that a stall is seen as one.
+  void tick();
   uint64_t done_bytes() const;
 
  private:
-  void tell(bool at_once);  // holds mutex_
+  // Both with mutex_ held.
+  void measure();
+  void tell(bool at_once);
 
   const std::function<void(const PullProgress&)> listener_;
   const Clock& clock_;

@@ -35,9 +35,12 @@ struct PullContext {
   bool cancelled() const {
     return options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed);
   }
-  // For the callbacks that ask whether to go on.
+  // For the callbacks that ask about 10 times a second whether to go on.
   auto keep_going() const {
-    return [this] { return !cancelled(); };
+    return [this] {
+      meter.tick();
+      return !cancelled();
+    };
   }
   // kNoResources unless `bytes` more fit beside a reserve.
   Status check_disk(uint64_t bytes) const;

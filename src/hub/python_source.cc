@@ -186,6 +186,7 @@ Status PythonPull::fetch_part(size_t index, const Path& part) {
     const uint64_t inside = std::min(folder_bytes(fresh / "tmp"), all);
     const uint64_t now = std::min(std::max(inside, all - inside), largest);
     if (now > seen) context_.meter.add(now - seen);
+    context_.meter.tick();
     seen = std::max(seen, now);
     return !context_.cancelled();
   };

@@ -164,7 +164,7 @@ Result<std::vector<InstalledModel>> ModelStore::list() const {
     }
     Result<InstalledModel> model = read_manifest(entry.path());
     if (model.is_ok()) {
-      models.push_back(*std::move(model));
+      models.push_back(std::move(*model));
     } else {
       log_warning("not listed: {}", model.status().message());
     }
