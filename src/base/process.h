@@ -16,8 +16,8 @@ namespace yunqi {
 inline constexpr size_t kMaxProcessOutput = size_t{64} << 10;  // of the tail that is kept
 
 struct ProcessOptions {
-  std::vector<std::string> arguments;  // [0] is the program, looked up in PATH without a '/'
-  std::vector<std::pair<std::string, std::string>> environment;  // added to or replacing ours
+  std::vector<std::string> arguments = {};  // [0] is the program, looked up in PATH without a '/'
+  std::vector<std::pair<std::string, std::string>> environment = {};  // added to or replacing ours
   bool keep_output = true;  // stdout and stderr in one text; false sends both to /dev/null
 };
 
