@@ -8,6 +8,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <new>
 
@@ -61,17 +62,25 @@ Result<Json> parse_number(std::string_view text) {
                                                              : parse_decimal(text);
 }
 
-// A name that occurs twice in `object`, or null. Sorting keeps a hostile object at O(n log n).
+// A name that occurs twice in `object`, or null. Sorting keeps a hostile object at O(n log n), and
+// sorting by hash first seldom looks at the strings.
 const std::string* duplicate_key(const JsonObject& object) {
-  std::vector<const std::string*> keys;
+  struct Key {
+    size_t hash;
+    const std::string* name;
+    bool operator<(const Key& other) const {
+      return hash != other.hash ? hash < other.hash : *name < *other.name;
+    }
+    bool operator==(const Key& other) const { return hash == other.hash && *name == *other.name; }
+  };
+  std::vector<Key> keys;
   keys.reserve(object.size());
-  for (const JsonMember& member : object) keys.push_back(&member.first);
-  std::sort(keys.begin(), keys.end(),
-            [](const std::string* a, const std::string* b) { return *a < *b; });
-  const auto twice =
-      std::adjacent_find(keys.begin(), keys.end(),
-                         [](const std::string* a, const std::string* b) { return *a == *b; });
-  return twice == keys.end() ? nullptr : *twice;
+  for (const JsonMember& member : object) {
+    keys.push_back({std::hash<std::string_view>()(member.first), &member.first});
+  }
+  std::sort(keys.begin(), keys.end());
+  const auto twice = std::adjacent_find(keys.begin(), keys.end());
+  return twice == keys.end() ? nullptr : twice->name;
 }
 
 // The start of `key` as a literal: a message must stay one readable line.
