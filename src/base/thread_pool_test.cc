@@ -77,6 +77,23 @@ TEST(ThreadPool, WorkersRunAtTheSameTime) {
   EXPECT_EQ(workers_seen.load(), 3);
 }
 
+// The caller runs out of work long before the other worker ends its chunk, and must wait for it.
+TEST(ThreadPool, ReturnsOnlyWhenAllIsDone) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<int> inside{0};
+    std::atomic<bool> slow_one_done{false};
+    pool.parallel_for(2, 1, [&](int64_t, int64_t, int worker) {
+      inside.fetch_add(1);
+      while (inside.load() < 2) std::this_thread::yield();
+      if (worker == 0) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      slow_one_done.store(true);
+    });
+    EXPECT_TRUE(slow_one_done.load());
+  }
+}
+
 // While one worker is stuck in its first chunk, the others must take all the rest.
 TEST(ThreadPool, ASlowWorkerKeepsOnlyItsOwnChunk) {
   ThreadPool pool(2);

@@ -129,7 +129,7 @@ class Layers:
         if target == own or "*" in names or target in names or header in names:
             return True
         name = os.path.basename(header)
-        is_double = name.startswith("fake_") or name.endswith("_fake.h")
+        is_double = re.search(r"(^|_)fake[_.]", name) is not None
         return source.is_test and (is_double or target in self.allowed.get("(tests)", []))
 
 
