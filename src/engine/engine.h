@@ -15,10 +15,11 @@
 namespace yunqi {
 
 struct EngineOptions {
-  size_t queue_limit = 512;         // waiting requests; one more is kUnavailable
-  int32_t max_sequences = 64;       // running at once
-  int32_t prefill_chunk = 256;      // prompt rows of one sequence in one step
-  int32_t vocabulary = 0;           // ids from here on are padding, never chosen; 0: limits().vocab
+  size_t queue_limit = 512;     // waiting requests; one more is kUnavailable
+  int32_t max_sequences = 64;   // running at once
+  int32_t prefill_chunk = 256;  // prompt rows of one sequence in one step
+  int32_t vocabulary = 0;       // ids from here on are padding, never chosen; 0: limits().vocab
+  std::string model_name;       // label of the metrics
 };
 
 struct EngineStats {
@@ -26,7 +27,7 @@ struct EngineStats {
   int32_t pages_total = 0, pages_free = 0;
   uint64_t steps = 0, prompt_tokens = 0, output_tokens = 0, finished = 0, cancelled = 0;
   uint64_t preemptions = 0;
-  int64_t last_step_ns = 0;         // clock time of the last finished step
+  int64_t last_step_ns = 0;  // clock time of the last finished step
   bool healthy = true;
 };
 
@@ -38,8 +39,9 @@ class Engine {
                                         MetricsRegistry* metrics);
   virtual ~Engine() = default;  // stops now: running requests end with kShutdown
 
-  // Queues a request. kInvalidArgument (prompt empty, ids out of range, too long for the context),
-  // kUnavailable (queue full, draining, unhealthy). Thread-safe; never waits.
+  // Queues a request. kInvalidArgument (prompt empty, ids out of range, too long for the context,
+  // sampling values out of range), kUnavailable (queue full, draining, unhealthy). Thread-safe;
+  // never waits. A request past its deadline ends with kError and kUnavailable.
   virtual Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) = 0;
 
   // No new requests; returns when the running ones have ended or `timeout_ms` is over (then they

@@ -2,6 +2,7 @@
 // Owned by the engine thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -14,8 +14,8 @@ namespace yunqi {
 
 struct PlannedRun {
   uint64_t sequence = 0;
-  SequenceRun run;              // rows, context and pages
-  bool wants_logits = false;    // of its last row
+  SequenceRun run;                // rows, context and pages
+  bool wants_logits = false;      // of its last row
   bool wants_all_logits = false;  // of every row (prompt scoring)
 };
 
@@ -31,11 +31,11 @@ struct StepPlan {
 
 // Bounds that a plan must respect; sized once, never exceeded.
 struct ExecutorLimits {
-  int32_t max_rows = 512;        // rows of a step
-  int32_t max_logit_rows = 64;   // rows with logits in one step
-  int32_t vocab = 0;             // columns of the logits, padding included
-  int64_t max_context = 0;       // tokens of one sequence
-  int32_t pages = 0;             // size of the page pool
+  int32_t max_rows = 512;       // rows of a step
+  int32_t max_logit_rows = 64;  // rows with logits in one step
+  int32_t vocab = 0;            // columns of the logits, padding included
+  int64_t max_context = 0;      // tokens of one sequence
+  int32_t pages = 0;            // size of the page pool
   int32_t page_tokens = 32;
 };
 

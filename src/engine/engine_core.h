@@ -1,0 +1,78 @@
+// The engine without its thread: takes submitted requests, plans and runs one step at a time,
+// chooses tokens and ends requests. Engine wraps it in a thread; tests call step() themselves.
+// submit(), stop_admission() and stats() are thread-safe; everything else is one thread's.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/engine_metrics.h"
+#include "engine/scheduler.h"
+
+namespace yunqi {
+
+class EngineCore {
+ public:
+  EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& options, const Clock& clock,
+             MetricsRegistry* metrics);
+  ~EngineCore();  // ends what is left with kShutdown
+
+  // As Engine::submit.
+  Result<std::shared_ptr<TokenStream>> submit(EngineRequest request);
+  // From now on submit() says kUnavailable.
+  void stop_admission();
+  EngineStats stats() const;
+  const ExecutorLimits& limits() const { return executor_->limits(); }
+
+  // One step: takes arrivals, ends cancelled and late requests, runs a plan. False when no row
+  // could run (nothing to do, or all readers are slow): wait for the doorbell, at most until
+  // next_deadline_ns().
+  bool step();
+  // Ends every request, also those not taken yet, in this state.
+  void end_all(FinishReason reason, const Status& status);
+  bool idle() const;                 // no request anywhere
+  int64_t next_deadline_ns() const;  // earliest deadline of a request, or 0
+  Doorbell& doorbell() { return *doorbell_; }
+  const Scheduler& scheduler() const { return scheduler_; }  // for invariants
+  const StepPlan& last_plan() const { return plan_; }
+
+ private:
+  struct Job;
+
+  void take_arrivals();
+  void end_cancelled_and_late(int64_t now);
+  void prepare(Job& job);
+  void use_logits(Matrix<float> logits, int64_t now);
+  void score_prompt(Job& job, int32_t index, std::span<float> logits);
+  void choose_token(Job& job, std::span<float> logits, int64_t now);
+  void emit(Job& job, SampledToken token, int64_t now);
+  void emit_forced(Job& job, int64_t now);
+  void settle(Job& job, FinishReason reason, int32_t stop_id, Status status);
+  void drop_ended();
+  void publish(int64_t step_ns);
+
+  const std::unique_ptr<Executor> executor_;
+  const EngineOptions options_;
+  const int32_t vocab_;
+  const Clock& clock_;
+  const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
+  EngineMetrics metrics_;
+
+  // One thread's.
+  Scheduler scheduler_;
+  StepPlan plan_;
+  std::vector<std::unique_ptr<Job>> jobs_;      // in order of arrival
+  std::vector<std::unique_ptr<Job>> arrivals_;  // scratch of take_arrivals
+  uint64_t preemptions_counted_ = 0;
+  EngineStats totals_;  // published as stats_ after each step
+
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Job>> inbox_;  // guarded by mutex_
+  EngineStats stats_;                        // guarded by mutex_
+  uint64_t next_id_ = 1;                     // guarded by mutex_
+  bool admitting_ = true;                    // guarded by mutex_
+};
+
+}  // namespace yunqi

@@ -1,0 +1,12 @@
+#include "engine/step_plan.h"
+
+namespace yunqi {
+
+void StepPlan::clear() {
+  tokens.clear();
+  positions.clear();
+  runs.clear();
+  logit_rows.clear();
+}
+
+}  // namespace yunqi
