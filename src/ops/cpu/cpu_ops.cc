@@ -103,10 +103,7 @@ Status CpuOps::init() {
     std::byte* next = start;
     normed_ = carve<float>(next, cells);
     quantized_.codes = carve<int8_t>(next, cells);
-    quantized_.scales = carve<float>(next, blocks);
-    quantized_.scaled_sums = carve<float>(next, blocks);
-    quantized_.sums = carve<int32_t>(next, blocks);
-    quantized_.half_sums = carve<int16_t>(next, 2 * blocks);
+    quantized_.blocks = carve<BlockScale>(next, blocks);
     for (Worker& worker : workers_) {
       worker.tile = carve<float>(next, tile_cells);
       worker.up_tile = carve<float>(next, tile_cells);
@@ -139,10 +136,8 @@ CpuOps::Input CpuOps::prepare_input(Matrix<const float> x, const Norm* norm,
       }
       if (!quantize) continue;
       const QuantizedRows& q = quantized_;
-      state_->kernels.quantize_row(
-          row, columns,
-          QuantizedRows{q.codes + r * columns, q.scales + r * blocks, q.scaled_sums + r * blocks,
-                        q.sums + r * blocks, q.half_sums + 2 * r * blocks});
+      state_->kernels.quantize_row(row, columns,
+                                   QuantizedRows{q.codes + r * columns, q.blocks + r * blocks});
     }
   };
   if (x.rows * columns <= kSerialElements) {

@@ -43,14 +43,19 @@ enum class KernelFormat : uint8_t {
 };
 inline constexpr int kKernelFormats = 14;
 
-// Rows of activations as the integer kernels read them. Row r starts at codes + r * columns, and at
-// r * blocks in the others. K is cut in blocks of 32: x = scales[block] * code.
+// What a block of 32 activation codes is worth: x = scale * code.
+struct BlockScale {
+  float scale;
+  float scaled_sum;      // scale * sum, rounded once
+  int32_t sum;           // of the block's codes
+  int16_t half_sums[2];  // of each 16 codes
+};
+
+// Rows of activations as the integer kernels read them: row r starts at codes + r * columns and
+// blocks + r * columns / 32.
 struct QuantizedRows {
   int8_t* codes;  // in [-127, 127]
-  float* scales;
-  float* scaled_sums;  // scale * sum of the block's codes, rounded once
-  int32_t* sums;       // sum of the block's codes
-  int16_t* half_sums;  // [blocks][2], sums of each 16 codes
+  BlockScale* blocks;
 };
 
 // tile[r][8 g + lane] = sum over K of x[r] . weight row (8 g + lane), for groups and rows given.

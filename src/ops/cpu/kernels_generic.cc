@@ -59,11 +59,11 @@ void quantize_row(const float* x, int64_t columns, const QuantizedRows& out) {
       out.codes[b * kBlock + k] = static_cast<int8_t>(code);
       halves[k / 16] += code;
     }
-    out.scales[b] = scale;
-    out.sums[b] = halves[0] + halves[1];
-    out.scaled_sums[b] = scale * static_cast<float>(out.sums[b]);
-    out.half_sums[2 * b] = static_cast<int16_t>(halves[0]);
-    out.half_sums[2 * b + 1] = static_cast<int16_t>(halves[1]);
+    const int sum = halves[0] + halves[1];
+    out.blocks[b] = {scale,
+                     scale * static_cast<float>(sum),
+                     sum,
+                     {static_cast<int16_t>(halves[0]), static_cast<int16_t>(halves[1])}};
   }
 }
 
@@ -95,9 +95,8 @@ void load_block(const Layout& layout, const uint8_t* unit, const uint8_t* block,
 void add_block(const Layout& layout, const BlockWeights& w, const QuantizedRows& q, int64_t row,
                int64_t block, int64_t blocks, float* tile) {
   const int8_t* x = q.codes + (row * blocks + block) * kBlock;
-  const float scale = q.scales[row * blocks + block];
-  const float scaled_sum = q.scaled_sums[row * blocks + block];
-  const int16_t* half_sums = q.half_sums + (row * blocks + block) * 2;
+  const BlockScale& x_block = q.blocks[row * blocks + block];
+  const float scale = x_block.scale;
   for (int r = 0; r < kLanes; ++r) {
     int dots[2] = {};
     for (int k = 0; k < kBlock; ++k) dots[k / 16] += w.codes[r][k] * x[k];
@@ -105,14 +104,15 @@ void add_block(const Layout& layout, const BlockWeights& w, const QuantizedRows&
       const int dot = w.sub[0][r] * dots[0] + w.sub[1][r] * dots[1];
       tile[r] = tile[r] + static_cast<float>(dot) * (w.d[r] * scale);
       if (layout.minimum) {
-        const int sum = w.sub_minimum[0][r] * half_sums[0] + w.sub_minimum[1][r] * half_sums[1];
+        const int sum =
+            w.sub_minimum[0][r] * x_block.half_sums[0] + w.sub_minimum[1][r] * x_block.half_sums[1];
         tile[r] = tile[r] - static_cast<float>(sum) * (w.m[r] * scale);
       }
     } else {
       const float weight_scale = w.d[r] * static_cast<float>(w.sub[0][r]);
       tile[r] = tile[r] + static_cast<float>(dots[0] + dots[1]) * (weight_scale * scale);
       if (layout.minimum) {
-        tile[r] = tile[r] - w.m[r] * static_cast<float>(w.sub_minimum[0][r]) * scaled_sum;
+        tile[r] = tile[r] - w.m[r] * static_cast<float>(w.sub_minimum[0][r]) * x_block.scaled_sum;
       }
     }
   }

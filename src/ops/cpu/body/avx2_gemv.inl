@@ -125,29 +125,22 @@ inline BlockScales load_scales(__m256 d, __m256 m, const uint8_t* block) {
 
 // One block's share of eight outputs of one row.
 template <KernelFormat kFormat>
-inline __m256 add_block(__m256 sum, __m256i dot, const BlockScales& s, const QuantizedRows& q,
-                        int64_t block) {
+inline __m256 add_block(__m256 sum, __m256i dot, const BlockScales& s, const BlockScale& x) {
   constexpr Layout kLayout = layout_of(kFormat);
   if constexpr (kLayout.offset != 0 && kLayout.halves) {
-    dot = _mm256_sub_epi32(dot, _mm256_madd_epi16(s.offset, broadcast_4(q.half_sums + 2 * block)));
+    dot = _mm256_sub_epi32(dot, _mm256_madd_epi16(s.offset, broadcast_4(x.half_sums)));
   } else if constexpr (kLayout.offset != 0) {
-    dot = _mm256_sub_epi32(dot,
-                           _mm256_slli_epi32(broadcast_4(q.sums + block), log2_of(kLayout.offset)));
+    dot = _mm256_sub_epi32(dot, _mm256_slli_epi32(broadcast_4(&x.sum), log2_of(kLayout.offset)));
   }
-  const __m256 x_scale = _mm256_broadcast_ss(q.scales + block);
+  const __m256 x_scale = _mm256_broadcast_ss(&x.scale);
   sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), _mm256_mul_ps(s.scale, x_scale), sum);
   if constexpr (kLayout.minimum && kLayout.halves) {
-    const __m256i pair = _mm256_madd_epi16(s.minimums, broadcast_4(q.half_sums + 2 * block));
+    const __m256i pair = _mm256_madd_epi16(s.minimums, broadcast_4(x.half_sums));
     sum = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(pair), _mm256_mul_ps(s.minimum, x_scale), sum);
   } else if constexpr (kLayout.minimum) {
-    sum = _mm256_fnmadd_ps(s.minimum, _mm256_broadcast_ss(q.scaled_sums + block), sum);
+    sum = _mm256_fnmadd_ps(s.minimum, _mm256_broadcast_ss(&x.scaled_sum), sum);
   }
   return sum;
-}
-
-inline QuantizedRows row_of(const QuantizedRows& q, int64_t row, int64_t blocks) {
-  return {q.codes + row * blocks * kBlock, q.scales + row * blocks, q.scaled_sums + row * blocks,
-          q.sums + row * blocks, q.half_sums + 2 * row * blocks};
 }
 
 // Far enough to hide memory, near enough to stay in the first-level cache.
@@ -158,8 +151,6 @@ void gemv(const MatmulArgs& args) {
   constexpr Layout kLayout = layout_of(kFormat);
   const int64_t blocks = args.columns / kBlock;
   const int64_t units = blocks / kLayout.blocks_per_unit();
-  QuantizedRows q[kRows];
-  for (int r = 0; r < kRows; ++r) q[r] = row_of(args.q, r, blocks);
   for (int64_t g = 0; g < args.group_count; ++g) {
     const uint8_t* at = args.groups + static_cast<size_t>(g) * args.group_bytes;
     __m256 sums[kRows];
@@ -178,8 +169,10 @@ void gemv(const MatmulArgs& args) {
         unpack_codes<kLayout.bits>(at + kLayout.code_offset(), steps);
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r) {
-          const __m256i dot = block_dot<kFormat>(steps, scales.sub, q[r].codes + block * kBlock);
-          sums[r] = add_block<kFormat>(sums[r], dot, scales, q[r], block);
+          const int64_t at_block = r * blocks + block;
+          const __m256i dot =
+              block_dot<kFormat>(steps, scales.sub, args.q.codes + at_block * kBlock);
+          sums[r] = add_block<kFormat>(sums[r], dot, scales, args.q.blocks[at_block]);
         }
         at += kLayout.block_bytes();
       }

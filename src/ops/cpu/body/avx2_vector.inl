@@ -104,11 +104,10 @@ void quantize_row(const float* x, int64_t columns, const QuantizedRows& out) {
         _mm_hadd_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     halves = _mm_hadd_epi32(halves, halves);
     const int first = _mm_extract_epi32(halves, 0), second = _mm_extract_epi32(halves, 1);
-    out.scales[b] = scale;
-    out.sums[b] = first + second;
-    out.scaled_sums[b] = scale * static_cast<float>(first + second);
-    out.half_sums[2 * b] = static_cast<int16_t>(first);
-    out.half_sums[2 * b + 1] = static_cast<int16_t>(second);
+    out.blocks[b] = {scale,
+                     scale * static_cast<float>(first + second),
+                     first + second,
+                     {static_cast<int16_t>(first), static_cast<int16_t>(second)}};
   }
 }
 
