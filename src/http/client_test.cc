@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "http/client_fake_server.h"
+#include "http/client_fake.h"
 
 namespace yunqi {
 namespace {

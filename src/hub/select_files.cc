@@ -10,7 +10,7 @@
 namespace yunqi {
 namespace {
 
-constexpr std::array<std::string_view, 17> kFolderFiles = {
+constexpr std::array<std::string_view, 16> kFolderFiles = {
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -21,7 +21,6 @@ constexpr std::array<std::string_view, 17> kFolderFiles = {
     "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
-    "qwen.tiktoken",
     "model.safetensors.index.json",
     "preprocessor_config.json",
     "quantize_config.json",
@@ -106,9 +105,10 @@ RepoSelection folder_of(const std::vector<RepoFile>& files) {
   for (const RepoFile& file : files) {
     const bool known =
         std::find(kFolderFiles.begin(), kFolderFiles.end(), file.name) != kFolderFiles.end();
-    const bool weights =
-        file.name.find('/') == std::string::npos && file.name.ends_with(".safetensors");
-    if (known || weights) selection.files.push_back(file);
+    const bool by_ending =
+        file.name.find('/') == std::string::npos &&
+        (file.name.ends_with(".safetensors") || file.name.ends_with(".tiktoken"));
+    if (known || by_ending) selection.files.push_back(file);
   }
   return selection;
 }

@@ -2,7 +2,6 @@
 #include "hub/store.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 
@@ -38,7 +37,9 @@ class Store : public testing::Test {
     return home_ / "models" / store_folder_name(name);
   }
 
-  const Path home_ = Path(testing::TempDir()) / ("yunqi-store-" + std::to_string(::getpid()));
+  const Path home_ =
+      Path(testing::TempDir()) /
+      (std::string("yunqi-store-") + testing::UnitTest::GetInstance()->current_test_info()->name());
   ModelStore store_{home_};
 };
 
