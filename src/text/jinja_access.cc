@@ -47,7 +47,7 @@ Result<int64_t> slice_bound(const Value& bound, int64_t fallback) {
 }
 
 struct Slice {
-  int64_t start, step, count;
+  int64_t start, stop, step, count;
 };
 
 // Python's slice.indices().
@@ -65,7 +65,7 @@ Result<Slice> resolve_slice(const SliceBounds& bounds, int64_t size) {
   const auto is_absent = [](const Value& bound) { return !bound.given() || bound.is(Kind::kNone); };
   start = is_absent(bounds.start) ? (step > 0 ? low : high) : clamp(start);
   stop = is_absent(bounds.stop) ? (step > 0 ? high : low) : clamp(stop);
-  return Slice{start, step, RangeObject{start, stop, step}.length()};
+  return Slice{start, stop, step, RangeObject{start, stop, step}.length()};
 }
 
 Result<Value> slice_string(Runtime& runtime, const Str& str, const Slice& slice) {
@@ -147,9 +147,11 @@ Result<Value> get_slice(Runtime& runtime, const Value& value, const SliceBounds&
   if (value.is(Kind::kRange)) {
     const RangeObject& range = *value.range;
     const int64_t start = range.start + slice.start * range.step;
-    // With two items or more the product lies within the range, whose ends are small.
+    // With two items or more the products lie within the range, whose ends are small.
     const int64_t step = slice.count > 1 ? range.step * slice.step : 1;
-    return runtime.range({start, start + slice.count * step, step});
+    const int64_t stop =
+        slice.count > 1 ? range.start + slice.stop * range.step : start + slice.count;
+    return runtime.range({start, stop, step});
   }
   YQ_RETURN_IF_ERROR(runtime.charge_items(static_cast<uint64_t>(slice.count)));
   std::vector<Value> items;

@@ -28,8 +28,8 @@ struct Call {
 
 struct Builtin {
   std::string_view name;
-  // Parameter names separated by commas, `!` before those that must be given; "*" takes whatever
-  // comes and reads Call::all.
+  // Parameter names separated by commas, `!` before those that must be given, `/` before those that
+  // can't be named in a call; "*" takes whatever comes and reads Call::all.
   std::string_view parameters;
   Result<Value> (*function)(Runtime& runtime, const Call& call);
 };

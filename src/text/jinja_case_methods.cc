@@ -191,10 +191,10 @@ constexpr Builtin kMethods[] = {
     {"isascii", "", all_ascii},
     {"islower", "", all_cased<CaseMap::kLower>},
     {"isupper", "", all_cased<CaseMap::kUpper>},
-    {"center", "!width,fillchar", pad<Padding::Side::kBoth>},
-    {"ljust", "!width,fillchar", pad<Padding::Side::kRight>},
-    {"rjust", "!width,fillchar", pad<Padding::Side::kLeft>},
-    {"zfill", "!width", zfill},
+    {"center", "!/width,/fillchar", pad<Padding::Side::kBoth>},
+    {"ljust", "!/width,/fillchar", pad<Padding::Side::kRight>},
+    {"rjust", "!/width,/fillchar", pad<Padding::Side::kLeft>},
+    {"zfill", "!/width", zfill},
 };
 
 }  // namespace

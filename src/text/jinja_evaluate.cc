@@ -337,7 +337,14 @@ Status Interpreter::bind_implicit(const MacroObject& macro, const Arguments& arg
   return Status::ok();
 }
 
+Status Interpreter::check_known(const Expr& expr) {
+  if (expr.builtin != nullptr) return Status::ok();
+  return error(Code::kUnsupported, "chat template line {}: there is no {} '{}'", expr.line,
+               expr.kind == ExprKind::kFilter ? "filter" : "test", expr.text);
+}
+
 Result<Value> Interpreter::evaluate_filter(const Expr& expr, Scope& scope) {
+  YQ_RETURN_IF_ERROR(check_known(expr));
   YQ_TRY(const Value value, evaluate(*expr.items[0], scope));
   Arguments arguments;
   YQ_RETURN_IF_ERROR(collect_arguments(expr, scope, arguments));
@@ -349,6 +356,7 @@ Result<Value> Interpreter::apply_filters(const Expr& expr, const Value& text, Sc
   for (const Expr* at = &expr; at != nullptr; at = at->items[0].get()) chain.push_back(at);
   Value value = text;
   for (auto filter = chain.rbegin(); filter != chain.rend(); ++filter) {
+    YQ_RETURN_IF_ERROR(check_known(**filter));
     Arguments arguments;
     YQ_RETURN_IF_ERROR(collect_arguments(**filter, scope, arguments));
     YQ_TRY(value, call_builtin(runtime_, *(*filter)->builtin, value, arguments));
@@ -357,6 +365,7 @@ Result<Value> Interpreter::apply_filters(const Expr& expr, const Value& text, Sc
 }
 
 Result<Value> Interpreter::evaluate_test(const Expr& expr, Scope& scope) {
+  YQ_RETURN_IF_ERROR(check_known(expr));
   YQ_TRY(const Value value, evaluate(*expr.items[0], scope));
   Arguments arguments;
   YQ_RETURN_IF_ERROR(collect_arguments(expr, scope, arguments));

@@ -413,10 +413,11 @@ Result<ExprPtr> ExpressionParser::parse_filters(ExprPtr operand, bool inline_sta
     ExprPtr node = make(ExprKind::kFilter);
     if (stream_.current().kind != TokenKind::kName) return stream_.unexpected("a filter's name");
     node->builtin = find_filter(stream_.current().text);
-    if (node->builtin == nullptr) {
+    if (node->builtin == nullptr && !stream_.is_guarded()) {
       return stream_.fail(Code::kUnsupported,
                           fmt::format("there is no filter '{}'", stream_.current().text));
     }
+    node->text = stream_.current().text;
     stream_.advance();
     node->items.push_back(std::move(operand));
     if (stream_.is_operator("(")) {
@@ -434,9 +435,10 @@ Result<ExprPtr> ExpressionParser::parse_test(ExprPtr operand) {
   const Token token = stream_.current();
   if (token.kind != TokenKind::kName) return stream_.unexpected("a test's name");
   node->builtin = find_predicate(token.text);
-  if (node->builtin == nullptr) {
+  if (node->builtin == nullptr && !stream_.is_guarded()) {
     return stream_.fail(Code::kUnsupported, fmt::format("there is no test '{}'", token.text));
   }
+  node->text = token.text;
   stream_.advance();
   node->items.push_back(std::move(operand));
   const Token& next = stream_.current();

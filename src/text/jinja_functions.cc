@@ -220,7 +220,7 @@ Result<Value> strftime_now(Runtime& runtime, const Call& call) {
 }
 
 constexpr Builtin kFunctions[] = {
-    {"range", "!start,stop,step", range},
+    {"range", "!/start,/stop,/step", range},
     {"dict", "*", dict},
     {"namespace", "*", make_namespace},
     {"raise_exception", "!message", raise_exception},
@@ -290,20 +290,20 @@ Result<Value> loop_changed(Runtime& runtime, const Call& call) {
 }
 
 constexpr Builtin kDictMethods[] = {
-    {"get", "!key,default", dict_get},
+    {"get", "!/key,/default", dict_get},
     {"items", "", dict_view<DictView::Part::kItems>},
     {"keys", "", dict_view<DictView::Part::kKeys>},
     {"values", "", dict_view<DictView::Part::kValues>},
     {"copy", "", dict_copy},
 };
 constexpr Builtin kListMethods[] = {
-    {"count", "!value", list_count},
-    {"index", "!value", list_index},
+    {"count", "!/value", list_count},
+    {"index", "!/value", list_index},
     {"copy", "", list_copy},
 };
 constexpr Builtin kTupleMethods[] = {
-    {"count", "!value", list_count},
-    {"index", "!value", list_index},
+    {"count", "!/value", list_count},
+    {"index", "!/value", list_index},
 };
 constexpr Builtin kCyclerMethods[] = {{"next", "", cycler_next}, {"reset", "", cycler_reset}};
 constexpr Builtin kLoopMethods[] = {{"cycle", "*", loop_cycle}, {"changed", "*", loop_changed}};

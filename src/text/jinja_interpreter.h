@@ -93,6 +93,8 @@ class Interpreter {
   Result<Value> evaluate_attribute(const Expr& expr, Scope& scope);
   Result<Value> evaluate_item(const Expr& expr, Scope& scope);
   Result<Value> evaluate_call(const Expr& expr, Scope& scope);
+  // Whether a filter or test that the parser let pass exists.
+  static Status check_known(const Expr& expr);
   Result<Value> evaluate_filter(const Expr& expr, Scope& scope);
   // `expr`'s chain of filters applied to `text`, for filter blocks.
   Result<Value> apply_filters(const Expr& expr, const Value& text, Scope& scope);

@@ -109,6 +109,13 @@ class StatementParser {
   }
 
   Result<StmtPtr> parse_if() {
+    const bool guarded = stream_.set_guarded(true);
+    Result<StmtPtr> node = parse_branches();
+    stream_.set_guarded(guarded);
+    return node;
+  }
+
+  Result<StmtPtr> parse_branches() {
     StmtPtr node = make(StmtKind::kIf);
     while (true) {
       stream_.advance();  // if, elif
@@ -144,9 +151,11 @@ class StatementParser {
       return stream_.fail(Code::kUnsupported, "recursive loops are not supported");
     }
     YQ_RETURN_IF_ERROR(end_tag());
+    const bool guarded = stream_.set_guarded(false);
     ++loops_;
     YQ_TRY(node->body, parse_body({"endfor", "else"}));
     --loops_;
+    stream_.set_guarded(guarded);
     if (stream_.take_name("else")) {
       YQ_RETURN_IF_ERROR(end_tag());
       YQ_TRY(node->other, parse_body_to("endfor"));
@@ -219,7 +228,9 @@ class StatementParser {
     const bool before[] = {read[kCallerName], read[kVarargsName], read[kKwargsName]};
     read[kCallerName] = read[kVarargsName] = read[kKwargsName] = false;
     const int loops = std::exchange(loops_, 0);
+    const bool guarded = stream_.set_guarded(false);
     YQ_TRY(node.body, parse_body_to(end));
+    stream_.set_guarded(guarded);
     loops_ = loops;
     std::vector<bool>& after = stream_.tmpl().read;
     node.uses_caller = after[kCallerName];

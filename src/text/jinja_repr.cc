@@ -344,9 +344,7 @@ Status append_repr(Runtime& runtime, TextBuilder& out, const Value& value) {
 }
 
 Status append_str(Runtime& runtime, TextBuilder& out, const Value& value) {
-  if (value.is(Kind::kUndefined)) {
-    return value.undefined->forbidden ? undefined_error(value) : Status::ok();
-  }
+  if (value.is(Kind::kUndefined)) return Status::ok();
   if (!value.is_string()) return append_repr(runtime, out, value);
   YQ_RETURN_IF_ERROR(runtime.charge_text(value.str->text.size()));
   out.append(*value.str);

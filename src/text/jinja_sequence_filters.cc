@@ -242,6 +242,7 @@ Result<Value> map_attribute(Runtime& runtime, const Call& call, Values all) {
 }
 
 Result<Value> map(Runtime& runtime, const Call& call) {
+  if (!truthy(call.self)) return runtime.iterator({});
   YQ_TRY(Values all, iterate(runtime, call.self));
   if (call.all.positional.empty()) return map_attribute(runtime, call, std::move(all));
   Arguments arguments;
@@ -254,6 +255,7 @@ Result<Value> map(Runtime& runtime, const Call& call) {
 
 // select, reject and, `by_attribute`, selectattr and rejectattr.
 Result<Value> choose(Runtime& runtime, const Call& call, bool wanted, bool by_attribute) {
+  if (!truthy(call.self)) return runtime.iterator({});
   YQ_TRY(const Values all, iterate(runtime, call.self));
   const size_t test_at = by_attribute ? 1 : 0;
   if (call.all.positional.size() < test_at) return template_error("missing attribute name");

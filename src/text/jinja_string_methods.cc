@@ -72,7 +72,7 @@ std::vector<Part> split_words(std::string_view text, int64_t limit) {
   size_t at = text.size() - strip_left(text).size();
   while (at < text.size()) {
     if (limit == 0) {
-      out.push_back({at, strip_right(text.substr(at)).size()});
+      out.push_back({at, text.size() - at});
       break;
     }
     size_t end = at;
@@ -92,8 +92,7 @@ std::vector<Part> rsplit_words(std::string_view text, int64_t limit) {
   size_t end = strip_right(text).size();
   while (end > 0) {
     if (limit == 0) {
-      const size_t begin = text.size() - strip_left(text).size();
-      out.push_back({begin, end - begin});
+      out.push_back({0, end});
       break;
     }
     size_t begin = end;
@@ -346,23 +345,23 @@ Result<Value> format(Runtime& runtime, const Call& call) {
 constexpr Builtin kMethods[] = {
     {"split", "sep,maxsplit", split},
     {"rsplit", "sep,maxsplit", rsplit},
-    {"strip", "chars", strip_method},
-    {"lstrip", "chars", lstrip},
-    {"rstrip", "chars", rstrip},
+    {"strip", "/chars", strip_method},
+    {"lstrip", "/chars", lstrip},
+    {"rstrip", "/chars", rstrip},
     {"splitlines", "keepends", splitlines},
-    {"find", "!sub,start,end", find_left},
-    {"rfind", "!sub,start,end", find_right},
-    {"index", "!sub,start,end", index_left},
-    {"rindex", "!sub,start,end", index_right},
-    {"count", "!sub,start,end", count},
-    {"startswith", "!prefix,start,end", startswith},
-    {"endswith", "!suffix,start,end", endswith},
-    {"replace", "!old,!new,count", replace},
-    {"join", "!iterable", join},
-    {"partition", "!sep", partition},
-    {"rpartition", "!sep", rpartition},
-    {"removeprefix", "!prefix", removeprefix},
-    {"removesuffix", "!suffix", removesuffix},
+    {"find", "!/sub,/start,/end", find_left},
+    {"rfind", "!/sub,/start,/end", find_right},
+    {"index", "!/sub,/start,/end", index_left},
+    {"rindex", "!/sub,/start,/end", index_right},
+    {"count", "!/sub,/start,/end", count},
+    {"startswith", "!/prefix,/start,/end", startswith},
+    {"endswith", "!/suffix,/start,/end", endswith},
+    {"replace", "!/old,!/new,/count", replace},
+    {"join", "!/iterable", join},
+    {"partition", "!/sep", partition},
+    {"rpartition", "!/sep", rpartition},
+    {"removeprefix", "!/prefix", removeprefix},
+    {"removesuffix", "!/suffix", removesuffix},
     {"format", "*", format},
 };
 

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -79,6 +80,11 @@ class TokenStream {
     return fail(Code::kBadFile, fmt::format("nested deeper than {}", max_depth_));
   }
 
+  // Inside an if statement an unknown filter or test is an error only once it is reached, so that
+  // templates can guard what an interpreter may lack. Sets the state and returns the one before.
+  bool set_guarded(bool guarded) { return std::exchange(guarded_, guarded); }
+  bool is_guarded() const { return guarded_; }
+
   Template& tmpl() { return tmpl_; }
 
  private:
@@ -86,6 +92,7 @@ class TokenStream {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   int depth_ = 0;
+  bool guarded_ = false;
   const int max_depth_;
 };
 

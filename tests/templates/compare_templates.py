@@ -167,7 +167,7 @@ def main():
                 "template": source, "pieces": True,
                 "variables": {**variables, "yunqi_now_unix_seconds": NOW}}))
     lines = subprocess.run([renderer], input="\n".join(cases) + "\n", capture_output=True, text=True,
-                           check=True).stdout.splitlines()
+                           check=True).stdout.rstrip("\n").split("\n")
     assert len(lines) == len(cases), (len(lines), len(cases))
     failures, rendered = {}, 0
     for (name, label, want), line in zip(wanted, lines):
