@@ -16,9 +16,9 @@
 namespace yunqi {
 
 struct TemplateLimits {
-  uint64_t max_steps = 20'000'000;          // evaluated nodes and copied bytes
+  uint64_t max_steps = 20'000'000;  // evaluated nodes and copied bytes
   size_t max_output_bytes = size_t{64} << 20;
-  int max_depth = 128;                      // nested expressions, statements and macro calls
+  int max_depth = 128;  // nested expressions, statements and macro calls
   size_t max_source_bytes = size_t{1} << 20;
 };
 
@@ -29,8 +29,8 @@ struct PromptPiece {
   bool from_template = true;  // false: user bytes; special tokens in it are not recognised
 };
 
-// A variable of this name, an integer, fixes the time that strftime_now() tells (seconds since 1970,
-// UTC), so that a render can be repeated; without it the machine's clock is read.
+// A variable of this name, an integer, fixes the time that strftime_now() tells (seconds since
+// 1970, UTC), so that a render can be repeated; without it the machine's clock is read.
 inline constexpr std::string_view kTemplateNowVariable = "yunqi_now_unix_seconds";
 
 class ChatTemplate {
