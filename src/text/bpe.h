@@ -14,7 +14,7 @@
 
 namespace yunqi {
 
-inline constexpr size_t kMaxMerges = size_t{1} << 22;
+inline constexpr size_t kMaxMerges = size_t{1} << 21;
 
 class BytePairEncoder {
  public:
