@@ -22,7 +22,7 @@ inline constexpr uint64_t kMaxGgufKeys = 65'536;
 inline constexpr uint64_t kMaxGgufKeyBytes = 65'535;
 inline constexpr uint64_t kMaxGgufAlignment = uint64_t{1} << 20;
 inline constexpr uint64_t kMaxGgufTokens = 1'048'576;
-inline constexpr uint64_t kMaxGgufMerges = 4'194'304;
+inline constexpr uint64_t kMaxGgufMerges = 1'048'576;
 
 // Folders and safetensors.
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -145,7 +146,8 @@ class TempFolder {
   TempFolder() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     path_ = std::filesystem::temp_directory_path() /
-            fmt::format("yunqi-{}-{}-{}", ::getpid(), test->test_suite_name(), test->name());
+            fmt::format("yunqi-{}-{}-{}", std::random_device()(), test->test_suite_name(),
+                        test->name());
     std::filesystem::create_directories(path_);
   }
   ~TempFolder() {
