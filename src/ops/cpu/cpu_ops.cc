@@ -19,8 +19,13 @@ namespace {
 // Output columns that a worker claims at a time: many for few rows, whose weights stream once.
 constexpr int64_t kFewRows = 8;
 constexpr int64_t kFewRowsColumns = 64;
+constexpr int64_t kEmbedRowsPerChunk = 8;
 constexpr int64_t kMaxRows = int64_t{1} << 20;
 constexpr int64_t kMaxColumns = int64_t{1} << 24;
+// Rows that share a pass over the weights have at most this many elements, so that their codes
+// stay in the second-level cache; but never fewer than the minimum, or unpacking would dominate.
+constexpr int64_t kRowBlockElements = 256 * 1024;
+constexpr int64_t kMinRowBlock = 48;
 // Below this many elements a region costs more than it saves.
 constexpr int64_t kSerialElements = 16384;
 
@@ -59,6 +64,16 @@ class CpuOps final : public Ops {
   struct Input {
     Matrix<const float> floats;
     QuantizedRows quantized;
+
+    // Rows [begin, begin + count).
+    Input slice(int64_t begin, int64_t count) const {
+      const int64_t columns = floats.columns;
+      return {floats.slice_rows(begin, count),
+              {quantized.codes + begin * columns, quantized.blocks + begin * (columns / kBlock)}};
+    }
+  };
+  struct Chunk {
+    int64_t row, rows, column, columns;
   };
   struct Worker {
     float* tile;     // outputs of a chunk
@@ -68,15 +83,14 @@ class CpuOps final : public Ops {
   };
 
   Input prepare_input(Matrix<const float> x, const Norm* norm, const PackedWeight& w);
-  int64_t chunk_columns(int64_t rows) const;
   // tile[r][i] = x[r] . row (begin + i) of w + bias, i < count.
   void compute(const PackedWeight& w, const Input& input, int64_t begin, int64_t count, float* tile,
                const Worker& worker);
   void compute_groups(const PackedWeight& w, const WeightSegment& segment, const Input& input,
                       int64_t group, int64_t groups, float* tile, const Worker& worker);
-  // Calls epilogue(begin, count, worker) for all chunks of `outputs` columns, in parallel.
-  template <typename Epilogue>
-  void for_chunks(int64_t outputs, int64_t rows, Epilogue&& epilogue);
+  // Calls task(chunk, input rows, worker) for all chunks of `outputs` columns, in parallel.
+  template <typename Task>
+  void for_chunks(const Input& input, int64_t outputs, Task&& task);
 
   std::shared_ptr<CpuState> state_;
   OpsLimits limits_;
@@ -148,10 +162,6 @@ CpuOps::Input CpuOps::prepare_input(Matrix<const float> x, const Norm* norm,
   return input;
 }
 
-int64_t CpuOps::chunk_columns(int64_t rows) const {
-  return rows <= kFewRows ? kFewRowsColumns : state_->kernels.tile_groups * kLanes;
-}
-
 void CpuOps::compute_groups(const PackedWeight& w, const WeightSegment& segment, const Input& input,
                             int64_t group, int64_t groups, float* tile, const Worker& worker) {
   MatmulArgs args{};
@@ -197,24 +207,34 @@ void CpuOps::compute(const PackedWeight& w, const Input& input, int64_t begin, i
   }
 }
 
-template <typename Epilogue>
-void CpuOps::for_chunks(int64_t outputs, int64_t rows, Epilogue&& epilogue) {
-  const int64_t width = chunk_columns(rows);
+template <typename Task>
+void CpuOps::for_chunks(const Input& input, int64_t outputs, Task&& task) {
+  const int64_t rows = input.floats.rows;
+  const int64_t width =
+      rows <= kFewRows ? kFewRowsColumns : int64_t{state_->kernels.tile_groups} * kLanes;
+  const int64_t row_block =
+      std::max(kMinRowBlock, kRowBlockElements / input.floats.columns / 4 * 4);
   tile_stride_ = width + 2 * kLanes;
-  const int64_t chunks = (outputs + width - 1) / width;
-  state_->parallel_for(chunks, 1, [&](int64_t begin, int64_t end, int index) {
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      const int64_t first = chunk * width;
-      epilogue(first, std::min(width, outputs - first), workers_[static_cast<size_t>(index)]);
+  const int64_t columns = (outputs + width - 1) / width;
+  const int64_t row_blocks = (rows + row_block - 1) / row_block;
+  state_->parallel_for(columns * row_blocks, 1, [&](int64_t begin, int64_t end, int index) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item / columns * row_block, column = item % columns * width;
+      const Chunk chunk{row, std::min(row_block, rows - row), column,
+                        std::min(width, outputs - column)};
+      task(chunk, input.slice(row, chunk.rows), workers_[static_cast<size_t>(index)]);
     }
   });
 }
 
 void CpuOps::embed(const Weight& table, std::span<const int32_t> tokens, Matrix<float> x) {
   const auto& w = static_cast<const PackedWeight&>(table);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    w.unpack_row(tokens[i], x.row_span(static_cast<int64_t>(i)));
-  }
+  state_->parallel_for(static_cast<int64_t>(tokens.size()), kEmbedRowsPerChunk,
+                       [&](int64_t begin, int64_t end, int) {
+                         for (int64_t i = begin; i < end; ++i) {
+                           w.unpack_row(tokens[static_cast<size_t>(i)], x.row_span(i));
+                         }
+                       });
 }
 
 void CpuOps::norm_linear(Matrix<const float> x, const Norm& norm, const Weight& weight,
@@ -222,11 +242,11 @@ void CpuOps::norm_linear(Matrix<const float> x, const Norm& norm, const Weight& 
   const auto& w = static_cast<const PackedWeight&>(weight);
   YQ_CHECK(y.rows == x.rows && y.columns == w.rows());
   const Input input = prepare_input(x, &norm, w);
-  for_chunks(w.rows(), x.rows, [&](int64_t begin, int64_t count, const Worker& worker) {
-    compute(w, input, begin, count, worker.tile, worker);
-    for (int64_t r = 0; r < y.rows; ++r) {
-      std::memcpy(y.row(r) + begin, worker.tile + r * tile_stride_,
-                  static_cast<size_t>(count) * sizeof(float));
+  for_chunks(input, w.rows(), [&](const Chunk& chunk, const Input& rows, const Worker& worker) {
+    compute(w, rows, chunk.column, chunk.columns, worker.tile, worker);
+    for (int64_t r = 0; r < chunk.rows; ++r) {
+      std::memcpy(y.row(chunk.row + r) + chunk.column, worker.tile + r * tile_stride_,
+                  static_cast<size_t>(chunk.columns) * sizeof(float));
     }
   });
 }
@@ -236,12 +256,12 @@ void CpuOps::norm_gated_linear(Matrix<const float> x, const Norm& norm, const We
   const auto& w = static_cast<const PackedWeight&>(gate_up);
   YQ_CHECK(y.rows == x.rows && 2 * y.columns == w.rows());
   const Input input = prepare_input(x, &norm, w);
-  for_chunks(y.columns, x.rows, [&](int64_t begin, int64_t count, const Worker& worker) {
-    compute(w, input, begin, count, worker.tile, worker);
-    compute(w, input, y.columns + begin, count, worker.up_tile, worker);
-    for (int64_t r = 0; r < y.rows; ++r) {
+  for_chunks(input, y.columns, [&](const Chunk& chunk, const Input& rows, const Worker& worker) {
+    compute(w, rows, chunk.column, chunk.columns, worker.tile, worker);
+    compute(w, rows, y.columns + chunk.column, chunk.columns, worker.up_tile, worker);
+    for (int64_t r = 0; r < chunk.rows; ++r) {
       state_->kernels.silu_mul(worker.tile + r * tile_stride_, worker.up_tile + r * tile_stride_,
-                               count, y.row(r) + begin);
+                               chunk.columns, y.row(chunk.row + r) + chunk.column);
     }
   });
 }
@@ -250,12 +270,12 @@ void CpuOps::linear_add(Matrix<const float> x, const Weight& weight, Matrix<floa
   const auto& w = static_cast<const PackedWeight&>(weight);
   YQ_CHECK(y.rows == x.rows && y.columns == w.rows());
   const Input input = prepare_input(x, nullptr, w);
-  for_chunks(w.rows(), x.rows, [&](int64_t begin, int64_t count, const Worker& worker) {
-    compute(w, input, begin, count, worker.tile, worker);
-    for (int64_t r = 0; r < y.rows; ++r) {
+  for_chunks(input, w.rows(), [&](const Chunk& chunk, const Input& rows, const Worker& worker) {
+    compute(w, rows, chunk.column, chunk.columns, worker.tile, worker);
+    for (int64_t r = 0; r < chunk.rows; ++r) {
       const float* tile = worker.tile + r * tile_stride_;
-      float* row = y.row(r) + begin;
-      for (int64_t i = 0; i < count; ++i) row[i] += tile[i];
+      float* row = y.row(chunk.row + r) + chunk.column;
+      for (int64_t i = 0; i < chunk.columns; ++i) row[i] += tile[i];
     }
   });
 }
