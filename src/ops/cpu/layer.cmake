@@ -1,11 +1,22 @@
 # Kernel tables: each ISA's file alone is compiled with that ISA's flags; dispatch.cc picks one at
 # run time. The other sources stay at the baseline, so that no shared code can need more.
+# Without -fno-tree-reassoc the compiler reorders the integer sums and spills their terms.
 set(kernel_options -O3 -fno-lto -fno-tree-reassoc -Wno-uninitialized -Wno-maybe-uninitialized)
-set_source_files_properties(${dir}/kernels_generic.cc PROPERTIES COMPILE_OPTIONS "${kernel_options}")
+set(kernel_options_avx2 ${kernel_options} -mavx2 -mfma -mf16c)
+set(kernel_options_avx512 ${kernel_options_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl
+    -mavx512vnni)
+set_source_files_properties(${dir}/kernels_generic.cc PROPERTIES
+  COMPILE_OPTIONS "${kernel_options}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set_source_files_properties(${dir}/kernels_avx2.cc PROPERTIES COMPILE_OPTIONS
-    "${kernel_options};-mavx2;-mfma;-mf16c")
-  target_compile_definitions(yunqi_ops_cpu PRIVATE YUNQI_KERNELS_AVX2)
+  set_source_files_properties(${dir}/kernels_avx2.cc PROPERTIES
+    COMPILE_OPTIONS "${kernel_options_avx2}")
+  set_source_files_properties(${dir}/kernels_avx512.cc PROPERTIES
+    COMPILE_OPTIONS "${kernel_options_avx512}")
+  # The AVX-512 table again, its wide instructions simulated, for machines without them.
+  set_source_files_properties(${dir}/kernels_avx512_test.cc PROPERTIES
+    COMPILE_OPTIONS "${kernel_options_avx2}")
+  target_compile_definitions(yunqi_ops_cpu PRIVATE YUNQI_KERNELS_AVX2 YUNQI_KERNELS_AVX512)
 else()
-  set_source_files_properties(${dir}/kernels_avx2.cc PROPERTIES HEADER_FILE_ONLY ON)
+  set_source_files_properties(${dir}/kernels_avx2.cc ${dir}/kernels_avx512.cc
+    ${dir}/kernels_avx512_test.cc PROPERTIES HEADER_FILE_ONLY ON)
 endif()

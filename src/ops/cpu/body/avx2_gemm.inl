@@ -1,64 +1,4 @@
-// AVX2: integer matmul for many rows. Two groups of weights are unpacked once per panel of K into
-// bytes that stay in the first-level cache, and meet the rows four at a time.
-
-constexpr int kPanelBlocks = 32;
-constexpr int kPanelGroups = 2;
-
-// One block of a panel, for `kPanelGroups` groups side by side.
-struct alignas(32) PanelBlock {
-  uint8_t codes[kStepsPerBlock][kPanelGroups][kStepBytes];
-  float scale[kPanelGroups][kLanes];
-  float minimum[kPanelGroups][kLanes];
-};
-struct alignas(32) PanelHalves {
-  int16_t sub[2][kPanelGroups][2 * kLanes];
-  int16_t offset[kPanelGroups][2 * kLanes];
-  int16_t minimums[kPanelGroups][2 * kLanes];
-};
-static_assert(kPanelBlocks * (sizeof(PanelBlock) + sizeof(PanelHalves)) <= kMatmulScratch);
-
-struct Panel {
-  PanelBlock* blocks;
-  PanelHalves* halves;
-};
-
-inline void store_vector(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
-inline __m256i load_vector(const void* p) {
-  return _mm256_load_si256(static_cast<const __m256i*>(p));
-}
-
-// Unpacks blocks [begin, begin + count) of one group; begin is a multiple of a unit.
-template <KernelFormat kFormat>
-void unpack_panel(const uint8_t* group, int64_t begin, int64_t count, int place, Panel panel) {
-  constexpr Layout kLayout = layout_of(kFormat);
-  constexpr int kPerUnit = kLayout.blocks_per_unit();
-  const uint8_t* at = group + static_cast<size_t>(begin / kPerUnit) * kLayout.unit_bytes();
-  for (int64_t b = 0; b < count;) {
-    const __m256 d = load_f16x8(at);
-    const __m256 m = kLayout.minimum ? load_f16x8(at + 16) : _mm256_setzero_ps();
-    at += kLayout.header_bytes();
-    for (int i = 0; i < kPerUnit; ++i, ++b, at += kLayout.block_bytes()) {
-      PanelBlock& block = panel.blocks[b];
-      const BlockScales scales = load_scales<kFormat>(d, m, at);
-      __m256i steps[kStepsPerBlock];
-      unpack_codes<kLayout.bits>(at + kLayout.code_offset(), steps);
-      for (int s = 0; s < kStepsPerBlock; ++s) store_vector(block.codes[s][place], steps[s]);
-      _mm256_store_ps(block.scale[place], scales.scale);
-      if constexpr (kLayout.minimum) _mm256_store_ps(block.minimum[place], scales.minimum);
-      if constexpr (kLayout.halves) {
-        PanelHalves& halves = panel.halves[b];
-        store_vector(halves.sub[0][place], scales.sub[0]);
-        store_vector(halves.sub[1][place], scales.sub[1]);
-        store_vector(halves.offset[place], scales.offset);
-        if constexpr (kLayout.minimum) store_vector(halves.minimums[place], scales.minimums);
-      }
-    }
-  }
-}
-
-// Makes the compiler finish `v` here: left alone, it puts off the additions of a block and spills
-// all the products.
-inline void settle(__m256i& v) { asm("" : "+x"(v)); }
+// AVX2: a panel against rows, four rows by two groups of eight outputs at a time.
 
 // The exact dots of one block: kRows rows with kGroups groups.
 template <KernelFormat kFormat, int kRows, int kGroups>
@@ -165,30 +105,5 @@ void panel_all_rows(const MatmulArgs& args, const Panel& panel, int64_t begin, i
       return panel_rows<kFormat, 1, kGroups>(args, panel, begin, count, row, rest);
     default:
       return;
-  }
-}
-
-template <KernelFormat kFormat>
-void gemm(const MatmulArgs& args) {
-  const int64_t blocks = args.columns / kBlock;
-  const Panel panel{
-      reinterpret_cast<PanelBlock*>(args.scratch),
-      reinterpret_cast<PanelHalves*>(args.scratch + kPanelBlocks * sizeof(PanelBlock))};
-  for (int64_t g = 0; g < args.group_count; g += kPanelGroups) {
-    const int64_t groups =
-        args.group_count - g < kPanelGroups ? args.group_count - g : kPanelGroups;
-    float* tile = args.tile + g * kLanes;
-    for (int64_t begin = 0; begin < blocks; begin += kPanelBlocks) {
-      const int64_t count = blocks - begin < kPanelBlocks ? blocks - begin : kPanelBlocks;
-      for (int64_t i = 0; i < groups; ++i) {
-        unpack_panel<kFormat>(args.groups + static_cast<size_t>(g + i) * args.group_bytes, begin,
-                              count, static_cast<int>(i), panel);
-      }
-      if (groups == kPanelGroups) {
-        panel_all_rows<kFormat, kPanelGroups>(args, panel, begin, count, tile);
-      } else {
-        panel_all_rows<kFormat, 1>(args, panel, begin, count, tile);
-      }
-    }
   }
 }

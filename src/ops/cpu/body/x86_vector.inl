@@ -1,4 +1,4 @@
-// AVX2: vector helpers, and the operations on single rows. Included by kernels_avx2.cc only.
+// x86 (AVX2 and FMA): vector helpers, and the operations on single rows.
 
 inline __m256i load_bytes(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
@@ -15,6 +15,10 @@ inline __m256i broadcast_4(const void* p) {
   __builtin_memcpy(&word, p, sizeof(word));
   return _mm256_set1_epi32(word);
 }
+
+// Makes the compiler finish `v` here: left alone, it puts off the additions of a block and spills
+// all the products.
+inline void settle(__m256i& v) { asm("" : "+x"(v)); }
 
 // Sums and maxima by a fixed tree: lanes 4 apart, then 2, then 1.
 inline float tree_sum(__m256 v) {

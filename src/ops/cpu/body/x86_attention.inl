@@ -1,5 +1,5 @@
-// AVX2: attention over one block of 32 stored tokens. Both products, q K^T and p V, are the same
-// small matmul: rows of a against a matrix whose rows are 8-lane vectors.
+// x86 (AVX2 and FMA): attention over one block of 32 stored tokens. Both products, q K^T and p V,
+// are the same small matmul: rows of a against a matrix whose rows are 8-lane vectors.
 
 void load_kv_int8(const KvBlock& block, int64_t head_dim, float* keys, float* values) {
   for (int g = 0; g * kKvGroup < block.tokens; ++g) {

@@ -1,5 +1,5 @@
-// AVX2: matmul with float, 16-bit float or bfloat16 weights. Sums over 32 of K by fused
-// multiply-adds, added up in order: long rows keep a small rounding error.
+// x86 (AVX2 and FMA): matmul with float, 16-bit float or bfloat16 weights. Sums over 32 of K by
+// fused multiply-adds, added up in order: long rows keep a small rounding error.
 
 template <KernelFormat kFormat>
 inline __m256 load_weights(const uint8_t* group, int64_t k) {

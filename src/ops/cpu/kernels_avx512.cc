@@ -1,0 +1,34 @@
+// The kernel table for AVX-512 with VNNI (F, BW, DQ, VL). It gives the bits of the AVX2 table: the
+// integer dots are exact in both, and the float sums are the same. Compiled with these flags, so
+// nothing here may be seen from other files but the one function that returns the table.
+#include <immintrin.h>
+
+#include "ops/cpu/kernels.h"
+
+namespace yunqi {
+namespace {
+
+// In this order: later ones use earlier ones.
+// clang-format off
+#include "ops/cpu/body/layout.inl"
+#include "ops/cpu/body/x86_vector.inl"
+#include "ops/cpu/body/vnni_dot.inl"
+#include "ops/cpu/body/x86_blocks.inl"
+#include "ops/cpu/body/x86_gemv.inl"
+#include "ops/cpu/body/x86_panel.inl"
+#include "ops/cpu/body/avx512_gemm.inl"
+#include "ops/cpu/body/x86_gemm.inl"
+#include "ops/cpu/body/x86_float.inl"
+#include "ops/cpu/body/x86_attention.inl"
+#include "ops/cpu/body/x86_matmul.inl"
+// clang-format on
+
+constexpr Kernels kTable = {
+    "avx512", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, load_kv, attend,
+};
+
+}  // namespace
+
+const Kernels* kernels_avx512() { return &kTable; }
+
+}  // namespace yunqi
