@@ -19,7 +19,7 @@ struct EngineOptions {
   int32_t max_sequences = 64;   // running at once
   int32_t prefill_chunk = 256;  // prompt rows of one sequence in one step
   int32_t vocabulary = 0;       // ids from here on are padding, never chosen; 0: limits().vocab
-  std::string model_name;       // label of the metrics
+  std::string model_name = {};  // label of the metrics
 };
 
 struct EngineStats {

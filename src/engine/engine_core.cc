@@ -26,8 +26,9 @@ struct EngineCore::Job {
   EngineRequest request;  // `prompt` has moved into sequence.tokens
   std::shared_ptr<TokenStream> stream;
   Sequence sequence;
-  bool paused = false;          // by a full stream, until it has kResumeRoom again
-  bool ended = false;           // settled
+  bool paused = false;  // by a full stream, until it has kResumeRoom again
+  bool ended = false;   // settled; last_event waits for close_ended()
+  TokenEvent last_event;
   std::vector<int32_t> forced;  // by the guard; next_forced is the first not yet fed
   size_t next_forced = 0;
   int64_t submit_ns = 0;
@@ -169,10 +170,10 @@ bool EngineCore::step() {
   for (const auto& job : jobs_) {
     if (!job->ended) prepare(*job);
   }
-  drop_ended();
+  close_ended(0);
   scheduler_.plan(plan_);
   if (plan_.rows() == 0) {
-    publish(0);
+    publish(0);  // a paused sequence may have lost its pages
     return false;
   }
   for (const auto& job : jobs_) {
@@ -191,10 +192,9 @@ bool EngineCore::step() {
   scheduler_.complete(plan_);
   const int64_t end = clock_.now_ns();
   use_logits(*logits, end);
-  drop_ended();
   metrics_.step_seconds.observe(seconds(end - begin));
   metrics_.step_rows.observe(plan_.rows());
-  publish(end);
+  close_ended(end);
   return true;
 }
 
@@ -315,12 +315,12 @@ void EngineCore::emit(Job& job, SampledToken token, int64_t now) {
   }
 }
 
-// The one exit: frees the sequence's state, counts it, and closes its stream.
+// The one exit: frees the sequence's state and counts it; close_ended() then closes its stream.
 void EngineCore::settle(Job& job, FinishReason reason, int32_t stop_id, Status status) {
   YQ_CHECK(!job.ended, "request {} ends twice", job.sequence.id);
   job.ended = true;
   const int64_t now = clock_.now_ns();
-  TokenEvent event;
+  TokenEvent& event = job.last_event;
   event.kind = TokenEvent::Kind::kFinished;
   event.finish = reason;
   event.stop_id = stop_id;
@@ -338,10 +338,15 @@ void EngineCore::settle(Job& job, FinishReason reason, int32_t stop_id, Status s
   metrics_.count_finish(reason);
   ++totals_.finished;
   if (reason == FinishReason::kCancelled) ++totals_.cancelled;
-  job.stream->push(std::move(event));
 }
 
-void EngineCore::drop_ended() {
+// Ended requests leave: what stats() says comes first, so that a reader who saw the end sees it
+// too.
+void EngineCore::close_ended(int64_t step_ns) {
+  publish(step_ns);
+  for (const auto& job : jobs_) {
+    if (job->ended) job->stream->push(std::move(job->last_event));
+  }
   std::erase_if(jobs_, [](const std::unique_ptr<Job>& job) { return job->ended; });
 }
 
@@ -350,8 +355,7 @@ void EngineCore::end_all(FinishReason reason, const Status& status) {
   for (const auto& job : jobs_) {
     if (!job->ended) settle(*job, reason, -1, status);
   }
-  drop_ended();
-  publish(0);
+  close_ended(0);
 }
 
 void EngineCore::publish(int64_t step_ns) {

@@ -36,7 +36,6 @@ class EngineCore {
   int64_t next_deadline_ns() const;  // earliest deadline of a request, or 0
   Doorbell& doorbell() { return *doorbell_; }
   const Scheduler& scheduler() const { return scheduler_; }  // for invariants
-  const StepPlan& last_plan() const { return plan_; }
 
  private:
   struct Job;
@@ -50,7 +49,7 @@ class EngineCore {
   void emit(Job& job, SampledToken token, int64_t now);
   void emit_forced(Job& job, int64_t now);
   void settle(Job& job, FinishReason reason, int32_t stop_id, Status status);
-  void drop_ended();
+  void close_ended(int64_t step_ns);
   void publish(int64_t step_ns);
 
   const std::unique_ptr<Executor> executor_;

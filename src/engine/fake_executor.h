@@ -33,11 +33,11 @@ class FakeExecutor final : public Executor {
 
   const ExecutorLimits& limits() const override { return limits_; }
 
-  // Called at the start of each step; an error becomes the step's.
-  void set_hook(std::function<Status()> hook) { hook_ = std::move(hook); }
+  // Called at the start of each step with its plan; an error becomes the step's.
+  void set_hook(std::function<Status(const StepPlan&)> hook) { hook_ = std::move(hook); }
 
   Result<Matrix<float>> execute(const StepPlan& plan) override {
-    if (hook_) YQ_RETURN_IF_ERROR(hook_());
+    if (hook_) YQ_RETURN_IF_ERROR(hook_(plan));
     size_t logit_row = 0;
     for (const PlannedRun& planned : plan.runs) {
       const SequenceRun& run = planned.run;
@@ -71,7 +71,7 @@ class FakeExecutor final : public Executor {
   const ExecutorLimits limits_;
   std::vector<int32_t> state_;  // [pages][page_tokens] tokens
   std::vector<float> logits_;
-  std::function<Status()> hook_;
+  std::function<Status(const StepPlan&)> hook_;
 };
 
 }  // namespace yunqi
