@@ -41,14 +41,17 @@ Result<BytePairEncoder> BytePairEncoder::build(
                    byte);
     }
   }
-  out.slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
+  out.slots_.resize(std::bit_ceil(merges.size() + merges.size() / 2 + 2));
   std::string joined;
+  TokenId guess = 0;  // ids mostly follow ranks, and a look at the next one costs no search
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
     const TokenId left_id = vocabulary.find(left);
     const TokenId right_id = vocabulary.find(right);
     joined.assign(left).append(right);
-    const TokenId id = vocabulary.find(joined);
+    const bool guessed = !joined.empty() && vocabulary.bytes(guess) == joined;
+    const TokenId id = guessed ? guess : vocabulary.find(joined);
+    guess = id + 1;
     if (left_id < 0 || right_id < 0 || id < 0) {
       return error(Code::kBadFile, "merges[{}]: its {} is not in the vocabulary", rank,
                    left_id < 0    ? "left piece"

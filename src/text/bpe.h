@@ -48,7 +48,7 @@ class BytePairEncoder {
   std::array<TokenId, 256> byte_ids_{};
   std::vector<Merge>
       byte_pairs_;           // [left byte * 256 + right byte], so that the first pass is direct
-  std::vector<Slot> slots_;  // a power of two, at most half full
+  std::vector<Slot> slots_;  // a power of two, at most two thirds full
 };
 
 }  // namespace yunqi

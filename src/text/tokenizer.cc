@@ -3,6 +3,7 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -22,7 +23,11 @@ struct Tokenizer::State {
   bool nfc = true;
   Vocabulary vocabulary;
   BytePairEncoder merges;
-  std::vector<bool> whole;  // by id: its bytes as a piece encode to this one id
+  bool whole_pieces_first = false;
+  // By id, whether its bytes as a piece encode to this one id; worked out when first asked, since
+  // asking for all would double the start. Racing threads write the same answer.
+  enum Whole : uint8_t { kUnknown, kYes, kNo };
+  std::unique_ptr<std::atomic<uint8_t>[]> whole;
   std::vector<AddedToken> added;
   std::unordered_map<TokenId, size_t> added_by_id;
   std::map<std::string, TokenId, std::less<>> added_by_text;
@@ -32,7 +37,7 @@ struct Tokenizer::State {
   std::string fingerprint;
 
   Status take_added(std::vector<AddedToken> tokens);
-  void find_whole_pieces(bool all);
+  bool is_whole(TokenId id) const;
   void split(const AddedTokenMatcher& matcher, std::string_view text, auto&& between,
              std::vector<TokenId>& out) const;
   void encode_raw(std::string_view text, bool allow_added, std::vector<TokenId>& out) const;
@@ -171,15 +176,17 @@ Status Tokenizer::State::take_added(std::vector<AddedToken> tokens) {
   return Status::ok();
 }
 
-void Tokenizer::State::find_whole_pieces(bool all) {
-  whole.assign(vocabulary.size(), all);
-  if (all) return;
-  std::vector<TokenId> ids;
-  for (size_t id = 0; id < whole.size(); ++id) {
-    ids.clear();
-    merges.encode(vocabulary.bytes(static_cast<TokenId>(id)), ids);
-    whole[id] = ids.size() == 1;
+bool Tokenizer::State::is_whole(TokenId id) const {
+  if (whole_pieces_first) return true;
+  std::atomic<uint8_t>& known = whole[static_cast<size_t>(id)];
+  uint8_t answer = known.load(std::memory_order_relaxed);
+  if (answer == kUnknown) {
+    std::vector<TokenId> ids;
+    merges.encode(vocabulary.bytes(id), ids);
+    answer = ids.size() == 1 ? kYes : kNo;
+    known.store(answer, std::memory_order_relaxed);
   }
+  return answer == kYes;
 }
 
 Result<Tokenizer> Tokenizer::create(TokenizerSpec spec) {
@@ -193,7 +200,8 @@ Result<Tokenizer> Tokenizer::create(TokenizerSpec spec) {
   }
   state->fingerprint = fingerprint_of(spec);
   YQ_RETURN_IF_ERROR(state->take_added(std::move(spec.added)));
-  state->find_whole_pieces(spec.whole_pieces_first);
+  state->whole_pieces_first = spec.whole_pieces_first;
+  state->whole = std::make_unique<std::atomic<uint8_t>[]>(spec.tokens.size());
   return Tokenizer(std::move(state));
 }
 
@@ -243,7 +251,7 @@ void Tokenizer::State::encode_pieces(std::string_view text, std::vector<TokenId>
     const std::string_view piece = text.substr(at, end - at);
     at = end;
     const TokenId id = vocabulary.find(piece);
-    if (id >= 0 && whole[static_cast<size_t>(id)]) {
+    if (id >= 0 && is_whole(id)) {
       out.push_back(id);
     } else {
       merges.encode(piece, out);

@@ -1,13 +1,14 @@
 // Building and searching the vocabulary's hash. File-controlled: bounded sizes and probe lengths.
 #include "text/tokenizer_vocabulary.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 namespace yunqi {
 namespace {
 
-// A table at most half full has no chain near this; a file made to collide is refused.
+// A table at most two thirds full has no chain near this; a file made to collide is refused.
 constexpr size_t kMaxProbes = 512;
 
 uint64_t load(const char* p, size_t count) {
@@ -29,6 +30,15 @@ uint32_t hash_bytes(std::string_view s) {
   for (; left > 8; left -= 8, p += 8) h = mix(h ^ load(p, 8), kSecond);
   h = mix(h ^ load(p, left), kFirst);
   return static_cast<uint32_t>(h ^ (h >> 32));
+}
+
+// Up to seven bytes with their count; longer tokens by their first seven, marked.
+constexpr size_t kWordBytes = 7;
+constexpr uint64_t kLongWord = 0xFF;
+
+uint64_t word_of(std::string_view s) {
+  const uint64_t count = s.size() <= kWordBytes ? s.size() : kLongWord;
+  return load(s.data(), std::min(s.size(), kWordBytes)) | count << 56;
 }
 
 }  // namespace
@@ -59,7 +69,7 @@ Result<Vocabulary> Vocabulary::build(std::span<const std::string> tokens) {
     out.blob_ += token;
     out.offsets_.push_back(static_cast<uint32_t>(out.blob_.size()));
   }
-  out.slots_.assign(std::bit_ceil(used * 2 + 2), Slot{0, -1});
+  out.slots_.resize(std::bit_ceil(used + used / 2 + 2));
   for (size_t id = 0; id < tokens.size(); ++id) {
     if (!tokens[id].empty()) YQ_RETURN_IF_ERROR(out.insert(static_cast<TokenId>(id)));
   }
@@ -73,7 +83,7 @@ Status Vocabulary::insert(TokenId id) {
   for (size_t probe = 0; probe < kMaxProbes; ++probe) {
     Slot& slot = slots_[(hash + probe) & mask];
     if (slot.id < 0) {
-      slot = {hash, id};
+      slot = {hash, id, word_of(token)};
       return Status::ok();
     }
     if (slot.hash == hash && bytes(slot.id) == token) {
@@ -89,10 +99,12 @@ TokenId Vocabulary::find(std::string_view token) const {
   if (slots_.empty() || token.empty()) return -1;
   const uint32_t hash = hash_bytes(token);
   const size_t mask = slots_.size() - 1;
+  const uint64_t word = word_of(token);
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
-    const Slot slot = slots_[i];
+    const Slot& slot = slots_[i];
     if (slot.id < 0) return -1;
-    if (slot.hash == hash && bytes(slot.id) == token) return slot.id;
+    if (slot.hash != hash || slot.word != word) continue;
+    if (token.size() <= kWordBytes || bytes(slot.id) == token) return slot.id;
   }
 }
 

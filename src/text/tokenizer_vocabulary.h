@@ -37,14 +37,15 @@ class Vocabulary {
 
  private:
   struct Slot {
-    uint32_t hash;
-    TokenId id;  // -1 when free
+    uint32_t hash = 0;
+    TokenId id = -1;    // -1 when free
+    uint64_t word = 0;  // the whole token when it is short: no look into the blob then
   };
   Status insert(TokenId id);
 
   std::string blob_;
   std::vector<uint32_t> offsets_;  // size() + 1
-  std::vector<Slot> slots_;        // a power of two, at most half full
+  std::vector<Slot> slots_;        // a power of two, at most two thirds full
 };
 
 }  // namespace yunqi
