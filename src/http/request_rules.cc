@@ -53,7 +53,10 @@ Result<std::string_view> take_line(std::string_view& rest) {
 }
 
 Status parse_target(std::string_view target, RequestHead& out) {
-  if (target.empty() || target.size() > 8192) return refuse("want a target of 1 to 8192 bytes");
+  if (target.empty()) return refuse("want a target");
+  if (target.size() > kMaxTargetBytes) {
+    return error(Code::kTooLarge, "HTTP: want a target of at most {} bytes", kMaxTargetBytes);
+  }
   // The absolute form is for proxies; its authority would be a second Host.
   if (target == "*") {
     if (out.method != "OPTIONS") return refuse("the target * is for OPTIONS only");
@@ -84,7 +87,6 @@ Status parse_request_line(std::string_view line, RequestHead& out) {
     return refuse("want HTTP/1.1 or HTTP/1.0");
   }
   out.http_1_0 = version == "HTTP/1.0";
-  out.keep_alive = !out.http_1_0;
   out.method = line.substr(0, first);
   if (!is_token(out.method) || out.method.size() > 32) return refuse("the method is no token");
   return parse_target(line.substr(first + 1, last - first - 1), out);
@@ -113,15 +115,22 @@ Status parse_length(std::string_view value, RequestHead& out) {
   return Status::ok();
 }
 
-void parse_connection(std::string_view value, RequestHead& out) {
-  const std::string options = lower(value);
-  if (options.find("close") != std::string::npos) out.keep_alive = false;
-  if (options.find("keep-alive") != std::string::npos && out.http_1_0) out.keep_alive = true;
+// A list of options; "close" wins over "keep-alive", wherever it stands.
+void parse_connection(std::string_view value, bool& close, bool& keep_alive) {
+  while (true) {
+    const size_t comma = std::min(value.find(','), value.size());
+    const std::string option = lower(trim(value.substr(0, comma)));
+    close = close || option == "close";
+    keep_alive = keep_alive || option == "keep-alive";
+    if (comma == value.size()) return;
+    value.remove_prefix(comma + 1);
+  }
 }
 
 // The headers that decide where a message ends and who it is for.
 Status interpret_fields(RequestHead& out) {
   int hosts = 0, lengths = 0, codings = 0;
+  bool close = false, keep_alive = false;
   for (const auto& [name, value] : out.headers) {
     if (name == "host") {
       ++hosts;
@@ -133,12 +142,13 @@ Status interpret_fields(RequestHead& out) {
       if (lower(value) != "chunked") return refuse("want no Transfer-Encoding but chunked");
       out.chunked = true;
     } else if (name == "connection") {
-      parse_connection(value, out);
+      parse_connection(value, close, keep_alive);
     } else if (name == "expect") {
       if (lower(value) != "100-continue") return refuse("want no Expect but 100-continue");
       out.expects_continue = !out.http_1_0;
     }
   }
+  out.keep_alive = !close && (!out.http_1_0 || keep_alive);
   if (hosts > 1 || (hosts == 0 && !out.http_1_0)) return refuse("want exactly one Host header");
   if (lengths > 1) return refuse("want at most one Content-Length");
   if (codings > 1) return refuse("want at most one Transfer-Encoding");
@@ -155,6 +165,23 @@ int hex_digit(char c) {
 }
 
 }  // namespace
+
+Result<size_t> find_head_end(std::string_view bytes, size_t limit, size_t& scanned) {
+  const std::string_view head = bytes.substr(0, limit);
+  while (scanned < head.size()) {
+    scanned = std::min(head.find_first_of("\r\n", scanned), head.size());
+    if (scanned == head.size()) break;
+    if (head[scanned] == '\r' && scanned + 1 == head.size()) break;  // its LF may still come
+    if (head.substr(scanned, 2) != "\r\n") {
+      return refuse("want lines that end in CR LF, found a bare CR or LF");
+    }
+    const bool empty = scanned == 0 || head[scanned - 1] == '\n';
+    scanned += 2;
+    if (empty) return scanned;
+  }
+  if (bytes.size() < limit) return size_t{0};
+  return error(Code::kTooLarge, "HTTP: want at most {} bytes of headers", limit);
+}
 
 Result<std::string> decode_path(std::string_view path) {
   std::string out;
@@ -193,7 +220,9 @@ Result<RequestHead> parse_request_head(std::string_view head) {
   while (true) {
     YQ_TRY(const std::string_view line, take_line(rest));
     if (line.empty()) break;
-    if (out.headers.size() == kMaxHeaderFields) return refuse("more than 100 header fields");
+    if (out.headers.size() == kMaxHeaderFields) {
+      return error(Code::kTooLarge, "HTTP: want at most {} header fields", kMaxHeaderFields);
+    }
     YQ_RETURN_IF_ERROR(parse_field(line, out));
   }
   if (!rest.empty()) return refuse("bytes behind the empty line of the head");

@@ -15,9 +15,9 @@ namespace yunqi {
 
 struct RequestHead {
   std::string method;
-  std::string path;        // decoded
-  std::string query;       // as sent
-  HttpHeaders headers;     // names in lower case, values trimmed
+  std::string path;     // decoded
+  std::string query;    // as sent
+  HttpHeaders headers;  // names in lower case, values trimmed
   bool http_1_0 = false;
   bool keep_alive = true;
   bool chunked = false;
@@ -26,6 +26,12 @@ struct RequestHead {
 };
 
 inline constexpr size_t kMaxHeaderFields = 100;
+inline constexpr size_t kMaxTargetBytes = 8192;
+
+// Looks for the empty line that ends a head which starts at bytes[0]. Returns the head's size with
+// that line, or 0 while more bytes are needed; `scanned` carries its place between calls and starts
+// at 0. kInvalidArgument for a bare CR or LF, kTooLarge when the head exceeds `limit`.
+Result<size_t> find_head_end(std::string_view bytes, size_t limit, size_t& scanned);
 
 // Parses the bytes up to and including the empty line. kInvalidArgument says which rule is broken:
 // bare CR or LF, folded lines, space before a colon, several Hosts or lengths, a length beside a

@@ -1,5 +1,5 @@
 // The HTTP/1.1 server: sockets to request values, response values and streams back to sockets.
-// Boost.Asio/Beast stay inside server.cc. Handlers run on worker threads; deferred responses and
+// Boost.Asio stays inside the .cc files. Handlers run on worker threads; deferred responses and
 // body streams are polled on an io thread, one connection at a time, and only when the socket can
 // take more: a slow reader holds back its own stream and nothing else.
 #pragma once
@@ -21,12 +21,12 @@ namespace yunqi {
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
-  std::string method;          // "GET"
-  std::string path;            // decoded once, starts with '/', no "..", no NUL, no backslash
-  std::string query;           // after '?', as sent
-  HttpHeaders headers;         // names in lower case
+  std::string method;   // "GET"
+  std::string path;     // decoded once, starts with '/', no "..", no NUL, no backslash
+  std::string query;    // after '?', as sent
+  HttpHeaders headers;  // names in lower case
   std::string body;
-  std::string id;              // made by the server; the client's X-Request-Id is only echoed
+  std::string id;  // made by the server; the client's X-Request-Id is only echoed
   const std::string* header(std::string_view lower_case_name) const;
 };
 
@@ -44,7 +44,7 @@ class BodyStream {
 
 struct HttpResponse {
   int status = 200;
-  HttpHeaders headers;              // Content-Length, Date and X-Request-Id are the server's
+  HttpHeaders headers;  // Content-Length, Date and X-Request-Id are the server's
   std::string body;
   std::unique_ptr<BodyStream> stream;  // when set, `body` is ignored: chunked transfer coding
 };
@@ -58,21 +58,22 @@ class DeferredResponse {
 };
 
 using HttpReply = std::variant<HttpResponse, std::unique_ptr<DeferredResponse>>;
-// Called on a worker thread. Must not throw.
+// Called on a worker thread. Must not throw; what it throws anyway is answered with 500.
 using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
-  uint16_t port = 8080;             // 0: any free port; see port()
+  uint16_t port = 8080;  // 0: any free port; see port()
   int io_threads = 1;
   int worker_threads = 2;
-  size_t max_header_bytes = 32 << 10;        // 431
-  uint64_t max_body_bytes = uint64_t{64} << 20;  // 413
-  size_t max_connections = 1024;             // over it: 503 and close
-  size_t max_queued_requests = 1024;         // waiting for a worker; over it: 503
-  int64_t header_timeout_ms = 10'000;        // from accept or last response to whole head
+  size_t max_header_bytes = 32 << 10;                   // 431
+  uint64_t max_body_bytes = uint64_t{64} << 20;         // 413
+  uint64_t max_total_body_bytes = uint64_t{512} << 20;  // of all requests being read; over it: 503
+  size_t max_connections = 1024;                        // over it: 503 and close
+  size_t max_queued_requests = 1024;                    // waiting for a worker; over it: 503
+  int64_t header_timeout_ms = 10'000;  // from accept or last response to whole head
   int64_t body_timeout_ms = 60'000;
-  int64_t write_timeout_ms = 30'000;         // one write that makes no progress
+  int64_t write_timeout_ms = 30'000;  // one write that makes no progress
   int64_t keep_alive_timeout_ms = 75'000;
   // Host header names that are answered beside loopback names and the bound address; "*" is all.
   std::vector<std::string> allowed_hosts;
@@ -90,8 +91,9 @@ class HttpServer {
   virtual ~HttpServer() = default;  // stops now
 
   virtual uint16_t port() const = 0;
-  // Stops accepting, lets running responses end, closes idle connections. Returns when all are
-  // closed or `timeout_ms` is over. New requests on open connections still reach the handler.
+  // Closes idle connections and lets running responses end, then closes everything; returns when
+  // all are closed or `timeout_ms` is over. Until then new requests still reach the handler, which
+  // says 503. drain(0), also from another thread while this waits, closes everything now.
   virtual void drain(int64_t timeout_ms) = 0;
   virtual size_t open_connections() const = 0;
 };
