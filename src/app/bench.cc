@@ -145,6 +145,21 @@ void report(const BenchFlags& flags, const std::string& name, const ModelInfo& i
   std::fflush(stdout);
 }
 
+// Keys and values of `sequences` full contexts, with a page to spare for each.
+uint64_t kv_bytes_for(const Model& model, KvFormat format, int sequences, int64_t context) {
+  const uint64_t element = format == KvFormat::kF32 ? 4 : format == KvFormat::kF16 ? 2 : 1;
+  uint64_t per_token = 0;
+  for (const LayerState& state : model.state_spec()) {
+    const auto* kv = std::get_if<PagedKv>(&state);
+    if (kv == nullptr) continue;
+    const uint64_t heads = static_cast<uint64_t>(kv->kv_heads);
+    // 4 more bytes a head cover the scales of the integer format.
+    per_token += 2 * heads * (static_cast<uint64_t>(kv->head_dim) * element + 4);
+  }
+  const uint64_t tokens = static_cast<uint64_t>(context) + 64;
+  return per_token * tokens * static_cast<uint64_t>(sequences);
+}
+
 Result<std::unique_ptr<Checkpoint>> open_checkpoint(const BenchFlags& flags, std::string& name) {
   if (!flags.synthetic.empty()) {
     name = "synthetic:" + flags.synthetic;
@@ -167,7 +182,8 @@ Status bench(const BenchFlags& flags) {
   YQ_TRY(std::unique_ptr<Model> model, load_model(*checkpoint, *device, load));
   const ModelInfo info = model->info();
   ModelExecutorOptions executor_options{.load = load};
-  executor_options.sequences = most_users;
+  executor_options.kv_bytes =
+      kv_bytes_for(*model, options.numerics.kv, most_users, load.max_context);
   YQ_TRY(std::unique_ptr<Executor> executor,
          make_model_executor(std::move(model), *device, executor_options));
   EngineOptions engine_options;

@@ -51,7 +51,8 @@ std::string bash_script(const std::vector<Words>& all) {
   if [[ $word == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$word"))
   else
-    COMPREPLY=($(compgen -W "$(yunqi list --names 2>/dev/null)" -- "$word") $(compgen -f -- "$word"))
+    local models=$(yunqi list --names 2>/dev/null)
+    COMPREPLY=($(compgen -W "$models" -- "$word") $(compgen -f -- "$word"))
   fi
 }
 }

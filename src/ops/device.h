@@ -77,7 +77,8 @@ struct KvLayout {
   KvFormat format = KvFormat::kF16;
 };
 
-// Rotary embedding of a model: pairs (i, i + rotary_dim / 2), as transformers' "default" and "yarn".
+// Rotary embedding of a model: pairs (i, i + rotary_dim / 2), as transformers' "default" and
+// "yarn".
 struct RopeSpec {
   int32_t rotary_dim = 0;
   double theta = 10000.0;
@@ -100,11 +101,11 @@ class Ops;
 
 // Upper bounds of one step; scratch memory is sized from them once.
 struct OpsLimits {
-  int64_t max_rows = 512;      // rows of a step
-  int64_t max_columns = 0;     // widest K of any weight
-  int64_t max_heads = 0;       // query heads
+  int64_t max_rows = 512;   // rows of a step
+  int64_t max_columns = 0;  // widest K of any weight
+  int64_t max_heads = 0;    // query heads
   int64_t max_head_dim = 0;
-  int64_t max_context = 0;     // positions of one sequence
+  int64_t max_context = 0;  // positions of one sequence
 };
 
 class Device {

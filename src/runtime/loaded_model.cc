@@ -195,6 +195,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
          make_model_executor(std::move(model), device, executor_options));
   EngineOptions engine_options = options.engine;
   engine_options.vocabulary = parts.vocabulary;
+  engine_options.model_name = parts.id;
   parts.engine = Engine::create(std::move(executor), engine_options, clock, metrics);
   return std::make_shared<LoadedModel>(std::move(parts));
 }
