@@ -15,14 +15,14 @@ constexpr int64_t kMaxPositions = int64_t{1} << 24;
 constexpr double kMaxTheta = 1e12;
 constexpr double kMaxRopeFactor = 4096;
 
-std::string quoted(std::string_view text) {
+std::string quoted_text(std::string_view text) {
   std::string out;
   append_json_string(out, sanitize_utf8(text.substr(0, kMaxQuoted)));
   return out;
 }
 
 std::string describe(const Json& value) {
-  if (value.is_string()) return quoted(value.as_string());
+  if (value.is_string()) return quoted_text(value.as_string());
   if (value.is_array() || value.is_object()) return std::string(value.type_name());
   return value.dump();
 }
@@ -177,8 +177,8 @@ RopeSpec read_rope(ConfigReader& config, int64_t head_dim) {
   if (type == "yarn") {
     read_yarn(scaling, rope);
   } else if (type != "default") {
-    config.unsupported(
-        fmt::format("{} {} (supported: default, yarn)", scaling.path("rope_type"), quoted(type)));
+    config.unsupported(fmt::format("{} {} (supported: default, yarn)", scaling.path("rope_type"),
+                                   quoted_text(type)));
   }
   return rope;
 }

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
 #include "base/status.h"
+#include "checkpoint/checkpoint.h"
 #include "ops/device.h"
 
 namespace yunqi {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
 
