@@ -38,27 +38,27 @@ std::string bash_script(const std::vector<Words>& all) {
   std::string names, cases;
   for (const Words& words : all) {
     names += (names.empty() ? "" : " ") + words.command;
-    cases += fmt::format("    {}) flags=\"{}\" ;;\n", words.command, join(words.flags));
+    cases += "    " + words.command + ") flags=\"" + join(words.flags) + "\" ;;\n";
   }
-  return fmt::format(R"(_yunqi() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} flags=""
-  if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "{}" -- "$word"))
-    return
-  fi
-  case ${{COMP_WORDS[1]}} in
-{}  esac
-  if [[ $word == -* ]]; then
-    COMPREPLY=($(compgen -W "$flags" -- "$word"))
-  else
-    local models=$(yunqi list --names 2>/dev/null)
-    COMPREPLY=($(compgen -W "$models" -- "$word") $(compgen -f -- "$word"))
-  fi
-}
-}
-complete -o filenames -F _yunqi yunqi
-)",
-                     names, cases);
+  return "_yunqi() {\n"
+         "  local word=${COMP_WORDS[COMP_CWORD]} flags=\"\"\n"
+         "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+         "    COMPREPLY=($(compgen -W \"" +
+         names +
+         "\" -- \"$word\"))\n"
+         "    return\n"
+         "  fi\n"
+         "  case ${COMP_WORDS[1]} in\n" +
+         cases +
+         "  esac\n"
+         "  if [[ $word == -* ]]; then\n"
+         "    COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
+         "  else\n"
+         "    local models=$(yunqi list --names 2>/dev/null)\n"
+         "    COMPREPLY=($(compgen -W \"$models\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
+         "  fi\n"
+         "}\n"
+         "complete -o filenames -F _yunqi yunqi\n";
 }
 
 std::string zsh_script(const std::vector<Words>& all) {
