@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 namespace yunqi {
 namespace {
@@ -32,27 +33,36 @@ bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
 }
 
-// Four decimal octets, nothing else: "127.1" and "0x7f.1" are names of some resolvers' making.
-bool is_ipv4_loopback(std::string_view name) {
-  int octets = 0;
+// The first of four decimal octets; nothing for what else some resolvers take as an address, such
+// as "127.1" and "0x7f.1".
+std::optional<unsigned> first_octet(std::string_view name) {
   unsigned first = 0;
-  while (true) {
+  for (int octets = 0; octets < 4; ++octets) {
+    if (octets > 0 && !name.starts_with('.')) return std::nullopt;
+    if (octets > 0) name.remove_prefix(1);
     unsigned value = 0;
     const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), value);
-    if (failed != std::errc() || value > 255) return false;
-    if (octets++ == 0) first = value;
-    name.remove_prefix(static_cast<size_t>(end - name.data()));
-    if (name.empty()) return octets == 4 && first == 127;
-    if (name.front() != '.') return false;
-    name.remove_prefix(1);
+    const auto digits = static_cast<size_t>(end - name.data());
+    if (failed != std::errc() || value > 255 || (digits > 1 && name.front() == '0')) {
+      return std::nullopt;
+    }
+    if (octets == 0) first = value;
+    name.remove_prefix(digits);
   }
+  return name.empty() ? std::optional(first) : std::nullopt;
+}
+
+bool is_address(std::string_view name) { return name.starts_with('[') || first_octet(name); }
+
+bool is_every_address(std::string_view bound) {
+  return bound.empty() || bound == "0.0.0.0" || bound == "::";
 }
 
 }  // namespace
 
 bool is_loopback_name(std::string_view name) {
   return name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || name == "::1" ||
-         is_ipv4_loopback(name);
+         first_octet(name) == 127u;
 }
 
 std::string host_name(std::string_view header) {
@@ -83,7 +93,7 @@ Status check_host(const HostRules& rules, std::string_view host_header) {
   }
   const std::string bound = lower(rules.bound);
   if (is_loopback_name(name) || name == bound || name == "[" + bound + "]" ||
-      contains(rules.allowed_hosts, name)) {
+      contains(rules.allowed_hosts, name) || (is_every_address(bound) && is_address(name))) {
     return Status::ok();
   }
   return error(Code::kPermission,
@@ -93,7 +103,8 @@ Status check_host(const HostRules& rules, std::string_view host_header) {
 Status check_origin(const HostRules& rules, std::string_view origin, std::string_view host_header) {
   if (contains(rules.cors_origins, origin)) return Status::ok();
   const size_t scheme = origin.find("://");
-  if (scheme != std::string_view::npos && lower(origin.substr(scheme + 3)) == lower(host_header)) {
+  if (scheme != std::string_view::npos && !host_header.empty() &&
+      lower(origin.substr(scheme + 3)) == lower(host_header)) {
     return Status::ok();
   }
   return error(Code::kPermission,

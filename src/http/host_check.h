@@ -22,7 +22,9 @@ struct HostRules {
   std::vector<std::string> cors_origins;   // "*" is all
 };
 
-// kPermission names the header and what to do; kInvalidArgument when Host is malformed.
+// kPermission names the header and what to do; kInvalidArgument when Host is malformed. A server on
+// every address is also reached under any address: no other site's page can be behind one, only
+// behind a name.
 Status check_host(const HostRules& rules, std::string_view host_header);
 // An Origin is fine when it is the server's own (its host is one check_host accepts and equals the
 // request's Host) or listed. "null" must be listed too.
