@@ -184,6 +184,7 @@ Result<size_t> find_head_end(std::string_view bytes, size_t limit, size_t& scann
 }
 
 Result<std::string> decode_path(std::string_view path) {
+  if (!path.starts_with('/')) return refuse("want a path that starts with /");
   std::string out;
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] != '%') {
@@ -196,7 +197,6 @@ Result<std::string> decode_path(std::string_view path) {
     out.push_back(static_cast<char>(high * 16 + low));
     i += 2;
   }
-  if (out.empty() || out.front() != '/') return refuse("want a path that starts with /");
   if (!is_valid_utf8(out)) return refuse("want a path in UTF-8");
   for (const char c : out) {
     const auto byte = static_cast<unsigned char>(c);
