@@ -50,6 +50,13 @@ void load_kv(const KvBlock& block, int format, int64_t head_dim, float* keys, fl
 template <int kQueries, int kVectors>
 inline void multiply(const float* const (&a)[kQueries], const float* b, int64_t stride,
                      int64_t count, __m256 (&sums)[kQueries][kVectors]) {
+  // A copy that nobody else points into, so that it stays in registers.
+  __m256 totals[kQueries][kVectors];
+#pragma GCC unroll 3
+  for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) totals[q][v] = sums[q][v];
+  }
   for (int64_t k = 0; k < count; ++k, b += stride) {
     __m256 row[kVectors];
 #pragma GCC unroll 4
@@ -58,8 +65,15 @@ inline void multiply(const float* const (&a)[kQueries], const float* b, int64_t 
     for (int q = 0; q < kQueries; ++q) {
       const __m256 value = _mm256_broadcast_ss(a[q] + k);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[q][v] = _mm256_fmadd_ps(value, row[v], sums[q][v]);
+      for (int v = 0; v < kVectors; ++v) {
+        totals[q][v] = _mm256_fmadd_ps(value, row[v], totals[q][v]);
+      }
     }
+  }
+#pragma GCC unroll 3
+  for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sums[q][v] = totals[q][v];
   }
 }
 
