@@ -16,10 +16,6 @@
 namespace yunqi {
 namespace {
 
-constexpr const char* kDefaultModel = "qwen3:0.6b";
-// The one that can also come from the Python package index.
-constexpr const char* kFallbackModel = "qwen2.5-coder:0.5b";
-
 std::string human_bytes(double bytes) {
   const char* units[] = {"B", "kB", "MB", "GB", "TB"};
   size_t unit = 0;
@@ -157,12 +153,24 @@ Result<InstalledModel> resolve_model(const std::string& name) {
   }
   YQ_TRY(const std::vector<InstalledModel> installed, hub.list());
   if (!installed.empty()) return installed.front();
-  log_info("no model is installed; pulling {}", kDefaultModel);
-  Result<InstalledModel> pulled = pull_with_progress(hub, kDefaultModel);
-  if (pulled.is_ok() || pulled.status().code() == Code::kCancelled) return pulled;
-  log_warning("{} can't be had: {}; pulling {} instead", kDefaultModel, pulled.status().message(),
-              kFallbackModel);
-  return pull_with_progress(hub, kFallbackModel);
+  Status why;
+  for (const std::string& name_to_try : Catalogue::default_models()) {
+    log_info("no model is installed; pulling {}", name_to_try);
+    Result<InstalledModel> pulled = pull_with_progress(hub, name_to_try);
+    if (pulled.is_ok() || pulled.status().code() == Code::kCancelled) return pulled;
+    log_warning("{} can't be had: {}", name_to_try, pulled.status().message());
+    why = pulled.status();
+  }
+  return why;
+}
+
+std::string served_name(const InstalledModel& model) {
+  // A path says where a file lies on this machine: clients get its name only.
+  if (model.name.find('/') == std::string::npos || model.name.find(':') != std::string::npos) {
+    return model.name;
+  }
+  const Path path = model.path.has_filename() ? model.path : model.path.parent_path();
+  return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
 }
 
 Result<OpenedModel> open_model(const ModelFlags& flags) {
@@ -171,8 +179,8 @@ Result<OpenedModel> open_model(const ModelFlags& flags) {
   OpenedModel opened;
   YQ_TRY(opened.device, make_cpu_device({.threads = flags.threads, .isa = {}}));
   opened.metrics = std::make_unique<MetricsRegistry>();
-  YQ_TRY(opened.model, LoadedModel::load(installed.path, installed.name, *opened.device, options,
-                                         system_clock(), opened.metrics.get()));
+  YQ_TRY(opened.model, LoadedModel::load(installed.path, served_name(installed), *opened.device,
+                                         options, system_clock(), opened.metrics.get()));
   return opened;
 }
 

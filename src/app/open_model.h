@@ -37,6 +37,9 @@ Result<uint64_t> parse_bytes(const std::string& text);
 // default of DESIGN section 2.
 Result<InstalledModel> resolve_model(const std::string& name);
 
+// The name that clients use for it: its own, or a path's last part.
+std::string served_name(const InstalledModel& model);
+
 // Pulls with a progress bar on a terminal, or a line every few seconds elsewhere.
 Result<InstalledModel> pull_with_progress(Hub& hub, const std::string& name);
 

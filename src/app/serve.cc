@@ -37,8 +37,8 @@ Status load_models(const ServeConfig& config, Device& device, MetricsRegistry& m
     YQ_TRY(const InstalledModel installed, resolve_model(name));
     const int64_t start = system_clock().now_ns();
     YQ_TRY(std::shared_ptr<LoadedModel> model,
-           LoadedModel::load(installed.path, installed.name, device, options, system_clock(),
-                             &metrics));
+           LoadedModel::load(installed.path, served_name(installed), device, options,
+                             system_clock(), &metrics));
     const LoadedModel::Parts& parts = model->parts();
     log_info("loaded {} in {} ms: {}, {:.0f} M parameters, {:.0f} MB of weights, context {}, {}",
              model->id(), (system_clock().now_ns() - start) / 1'000'000, parts.architecture,

@@ -1,3 +1,4 @@
+// See memory.h.
 #include "base/memory.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// Tests of memory.h: what the machine says it has left.
 #include "base/memory.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// See engine_metrics.h.
 #include "engine/engine_metrics.h"
 
 #include <string_view>

@@ -1,3 +1,4 @@
+// See invariants.h.
 #include "engine/invariants.h"
 
 #include <algorithm>

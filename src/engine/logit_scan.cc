@@ -1,3 +1,4 @@
+// See logit_scan.h.
 #include "engine/logit_scan.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See page_pool.h.
 #include "engine/page_pool.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+// See request.h.
 #include "engine/request.h"
 
 #include <algorithm>

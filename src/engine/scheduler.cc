@@ -1,3 +1,4 @@
+// See scheduler.h. Integer logic only: no threads, no clock, no device.
 #include "engine/scheduler.h"
 
 #include <algorithm>

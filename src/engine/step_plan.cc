@@ -1,3 +1,4 @@
+// See step_plan.h.
 #include "engine/step_plan.h"
 
 namespace yunqi {

@@ -1,3 +1,4 @@
+// See validation.h.
 #include "engine/validation.h"
 
 #include <cmath>

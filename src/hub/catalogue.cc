@@ -252,6 +252,10 @@ Result<Catalogue> Catalogue::load(const Path& home) {
   return catalogue;
 }
 
+std::vector<std::string> Catalogue::default_models() {
+  return {"qwen3:0.6b", "qwen2.5-coder:0.5b"};
+}
+
 const CatalogueEntry* Catalogue::find(std::string_view name) const {
   const CatalogueEntry* first = nullptr;
   for (const CatalogueEntry& entry : entries_) {

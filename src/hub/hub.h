@@ -49,6 +49,9 @@ class Catalogue {
   // Entries whose name is near, for "did you mean".
   std::vector<std::string> suggestions(std::string_view name) const;
   const std::vector<CatalogueEntry>& entries() const { return entries_; }
+  // What a user who names no model gets: the first that can be had. The last one also comes from
+  // the Python package index.
+  static std::vector<std::string> default_models();
 
  private:
   std::vector<CatalogueEntry> entries_;
