@@ -66,6 +66,7 @@ class AsioServer final : public HttpServer {
       : shared_(options, std::move(handler), std::move(error_body)) {}
 
   ~AsioServer() override {
+    if (loops_.empty() || !loops_[0]->thread.joinable()) accepting_ = false;  // start() failed
     drain(0);
     wait_until(TimePoint::max(), [this] { return !accepting_ && is_empty(); });
     shared_.jobs.close();
@@ -80,11 +81,17 @@ class AsioServer final : public HttpServer {
   }
 
   Status listen() {
-    YQ_TRY(const int fd, bind_and_listen());
     for (int i = 0; i < std::max(1, shared_.options.io_threads); ++i) {
       loops_.push_back(std::make_unique<Loop>());
     }
-    listener_ = std::make_unique<asio::posix::stream_descriptor>(loops_[0]->io, fd);
+    YQ_TRY(const int fd, bind_and_listen());
+    listener_ = std::make_unique<asio::posix::stream_descriptor>(loops_[0]->io);
+    ErrorCode failed;
+    listener_->assign(fd, failed);
+    if (failed) {
+      ::close(fd);
+      return error(Code::kNoResources, "the HTTP server can't start: {}", failed.message());
+    }
     pause_ = std::make_unique<asio::steady_timer>(loops_[0]->io);
     reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     accepting_ = true;
@@ -151,6 +158,20 @@ class AsioServer final : public HttpServer {
     }
   }
 
+  // -1 and errno when it can't.
+  static int bind_one(const addrinfo& address) {
+    const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (::bind(fd, address.ai_addr, address.ai_addrlen) == 0 && ::listen(fd, SOMAXCONN) == 0) {
+      return fd;
+    }
+    const int reason = errno;
+    ::close(fd);
+    errno = reason;
+    return -1;
+  }
+
   Result<int> bind_and_listen() {
     const HttpServerOptions& options = shared_.options;
     addrinfo hints{};
@@ -163,13 +184,12 @@ class AsioServer final : public HttpServer {
       return error(Code::kUnavailable, "the address \"{}\" can't be resolved: {}", options.host,
                    ::gai_strerror(failed));
     }
-    const addrinfo& address = *found.first;
-    const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (fd < 0 || ::bind(fd, address.ai_addr, address.ai_addrlen) != 0 ||
-        ::listen(fd, SOMAXCONN) != 0) {
-      const int reason = errno;
-      if (fd >= 0) ::close(fd);
+    int fd = -1, reason = 0;
+    for (const addrinfo* each = found.first; each != nullptr && fd < 0; each = each->ai_next) {
+      fd = bind_one(*each);
+      reason = errno;
+    }
+    if (fd < 0) {
       return error(Code::kUnavailable,
                    "can't listen on {}:{}: {}; choose another --port or stop what holds it",
                    options.host, options.port, std::strerror(reason));
@@ -306,9 +326,13 @@ const std::string* HttpRequest::header(std::string_view lower_case_name) const {
 Result<std::unique_ptr<HttpServer>> HttpServer::start(
     const HttpServerOptions& options, HttpHandler handler,
     std::function<std::string(const Status&)> error_body) {
-  auto server = std::make_unique<AsioServer>(options, std::move(handler), std::move(error_body));
-  YQ_RETURN_IF_ERROR(server->listen());
-  return std::unique_ptr<HttpServer>(std::move(server));
+  try {
+    auto server = std::make_unique<AsioServer>(options, std::move(handler), std::move(error_body));
+    YQ_RETURN_IF_ERROR(server->listen());
+    return std::unique_ptr<HttpServer>(std::move(server));
+  } catch (const std::exception& caught) {  // no descriptors or threads left
+    return error(Code::kNoResources, "the HTTP server can't start: {}", caught.what());
+  }
 }
 
 }  // namespace yunqi
