@@ -86,8 +86,8 @@ class CpuOps final : public Ops {
   // tile[r][i] = x[r] . row (begin + i) of w + bias, i < count.
   void compute(const PackedWeight& w, const Input& input, int64_t begin, int64_t count, float* tile,
                const Worker& worker);
-  void compute_groups(const PackedWeight& w, const WeightSegment& segment, const Input& input,
-                      int64_t group, int64_t groups, float* tile, const Worker& worker);
+  void compute_groups(const WeightSegment& segment, const Input& input, int64_t group,
+                      int64_t groups, float* tile, const Worker& worker);
   // Calls task(chunk, input rows, worker) for all chunks of `outputs` columns, in parallel.
   template <typename Task>
   void for_chunks(const Input& input, int64_t outputs, Task&& task);
@@ -162,14 +162,14 @@ CpuOps::Input CpuOps::prepare_input(Matrix<const float> x, const Norm* norm,
   return input;
 }
 
-void CpuOps::compute_groups(const PackedWeight& w, const WeightSegment& segment, const Input& input,
-                            int64_t group, int64_t groups, float* tile, const Worker& worker) {
+void CpuOps::compute_groups(const WeightSegment& segment, const Input& input, int64_t group,
+                            int64_t groups, float* tile, const Worker& worker) {
   MatmulArgs args{};
   args.format = segment.format;
   args.groups = segment.group(group);
   args.group_bytes = segment.group_bytes;
   args.group_count = groups;
-  args.columns = w.columns();
+  args.columns = input.floats.columns;
   args.rows = input.floats.rows;
   args.x = input.floats.data;
   args.x_stride = input.floats.stride;
@@ -190,10 +190,10 @@ void CpuOps::compute(const PackedWeight& w, const Input& input, int64_t begin, i
     float* target = tile + (segment.row_begin + low - begin);
     if (low % kLanes == 0) {
       // Lanes past `high` spill into the slack of the tile, or are overwritten by the next part.
-      compute_groups(w, segment, input, group, groups, target, worker);
+      compute_groups(segment, input, group, groups, target, worker);
       continue;
     }
-    compute_groups(w, segment, input, group, groups, worker.spare, worker);
+    compute_groups(segment, input, group, groups, worker.spare, worker);
     for (int64_t r = 0; r < input.floats.rows; ++r) {
       std::memcpy(target + r * tile_stride_, worker.spare + r * tile_stride_ + low % kLanes,
                   static_cast<size_t>(high - low) * sizeof(float));

@@ -92,10 +92,8 @@ void load_block(const Layout& layout, const uint8_t* unit, const uint8_t* block,
   }
 }
 
-void add_block(const Layout& layout, const BlockWeights& w, const QuantizedRows& q, int64_t row,
-               int64_t block, int64_t blocks, float* tile) {
-  const int8_t* x = q.codes + (row * blocks + block) * kBlock;
-  const BlockScale& x_block = q.blocks[row * blocks + block];
+void add_block(const Layout& layout, const BlockWeights& w, const int8_t* x,
+               const BlockScale& x_block, float* tile) {
   const float scale = x_block.scale;
   for (int r = 0; r < kLanes; ++r) {
     int dots[2] = {};
@@ -135,7 +133,8 @@ void matmul_integer(const MatmulArgs& args) {
         if (b == 0) {
           for (int r = 0; r < kLanes; ++r) tile[r] = 0.0f;
         }
-        add_block(layout, w, args.q, row, b, blocks, tile);
+        add_block(layout, w, args.q.codes + (row * blocks + b) * kBlock,
+                  args.q.blocks[row * blocks + b], tile);
       }
     }
   }

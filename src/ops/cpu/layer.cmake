@@ -13,10 +13,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${dir}/kernels_avx512.cc PROPERTIES
     COMPILE_OPTIONS "${kernel_options_avx512}")
   # The AVX-512 table again, its wide instructions simulated, for machines without them.
-  set_source_files_properties(${dir}/kernels_avx512_test.cc PROPERTIES
+  set_source_files_properties(${dir}/kernels_avx512_simulated_test.cc PROPERTIES
     COMPILE_OPTIONS "${kernel_options_avx2};-O1")
   target_compile_definitions(yunqi_ops_cpu PRIVATE YUNQI_KERNELS_AVX2 YUNQI_KERNELS_AVX512)
 else()
   set_source_files_properties(${dir}/kernels_avx2.cc ${dir}/kernels_avx512.cc
-    ${dir}/kernels_avx512_test.cc PROPERTIES HEADER_FILE_ONLY ON)
+    ${dir}/kernels_avx512_simulated_test.cc PROPERTIES HEADER_FILE_ONLY ON)
 endif()

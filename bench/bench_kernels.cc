@@ -1,6 +1,6 @@
 // Speed of the CPU operations, as JSON lines: what one weight pass reads per second against the raw
 // read bandwidth of the same run, operations per second by number of rows, attention, and a whole
-// decode or prefill step of a small Qwen. `kernels_bench [part] [threads]`, part: linear,
+// decode or prefill step of a small Qwen. `yunqi_kernels_bench [part] [threads]`, part: linear,
 // attention, step.
 #include <fmt/core.h>
 
