@@ -96,10 +96,11 @@ TextDelta OutputSession::push(TokenId token) {
   const bool opens = state_ == State::kMaybeThinking && token == options_.think_open;
   const bool closes = state_ == State::kThinking && token == options_.think_close;
   if (opens || closes) {
-    // A tag ends its segment: what was held is final, and the tag itself is never shown.
+    // A tag ends its segment: what was held is final, and the tag itself is never shown. It may
+    // still complete a stop string that began before it.
+    matcher_.push(bytes);
     TextDelta delta = route(release(/*at_end=*/true));
     line_breaks_.clear();
-    matcher_.push(bytes);
     held_begin_ += bytes.size();
     state_ = opens ? State::kThinking : State::kAnswer;
     strip_leading_ = true;
