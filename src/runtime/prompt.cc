@@ -118,6 +118,10 @@ AddedMatch find_added(const Tokenizer& tokenizer, std::string_view text, size_t 
 }  // namespace
 
 Result<Json> normalize_messages(const Json& messages) {
+  if (!messages.is_array()) {
+    return error(Code::kInvalidArgument, "want a list, found {}", messages.type_name())
+        .at("messages");
+  }
   Json out = Json::array();
   for (size_t i = 0; i < messages.as_array().size(); ++i) {
     YQ_TRY(Json message, normalize_message(messages.as_array()[i], i));
