@@ -65,7 +65,10 @@ HttpReply ApiService::dispatch(const HttpRequest& request) {
   Result<Router::Found> found = router_.find(request.method, request.path);
   if (!found.is_ok()) {
     HttpResponse response = error_response(found.status());
-    if (found.status().code() == Code::kUnsupported) response.status = 405;
+    if (found.status().code() == Code::kUnsupported) {
+      response.status = 405;
+      response.headers.emplace_back("Allow", router_.methods_of(request.path));
+    }
     return response;
   }
   const Route& route = *found->route;

@@ -17,8 +17,16 @@ bool matches(const Route& route, std::string_view path, RouteMatch& match) {
 
 }  // namespace
 
-Result<Router::Found> Router::find(std::string_view method, std::string_view path) const {
+std::string Router::methods_of(std::string_view path) const {
   std::string methods;
+  for (const Route& route : routes_) {
+    RouteMatch match;
+    if (matches(route, path, match)) methods += (methods.empty() ? "" : ", ") + route.method;
+  }
+  return methods;
+}
+
+Result<Router::Found> Router::find(std::string_view method, std::string_view path) const {
   for (const Route& route : routes_) {
     Found found;
     if (!matches(route, path, found.match)) continue;
@@ -27,9 +35,8 @@ Result<Router::Found> Router::find(std::string_view method, std::string_view pat
       found.route = &route;
       return found;
     }
-    methods += (methods.empty() ? "" : ", ") + route.method;
   }
-  if (!methods.empty()) {
+  if (const std::string methods = methods_of(path); !methods.empty()) {
     return error(Code::kUnsupported, "{} is not for {}; want {}", path, method, methods);
   }
   return error(Code::kNotFound, "there is no {} {} here; see GET /", method, path);

@@ -13,8 +13,8 @@
 namespace yunqi {
 
 enum class Permission {
-  kPublic,   // anyone who reaches the port
-  kUse,      // a valid key, when the server has keys
+  kPublic,  // anyone who reaches the port
+  kUse,     // a valid key, when the server has keys
 };
 
 struct RouteMatch {
@@ -40,6 +40,8 @@ class Router {
   };
   // kNotFound, or kUnsupported with the methods that the path has (answered as 405).
   Result<Found> find(std::string_view method, std::string_view path) const;
+  // What an Allow header says: "GET, POST"; empty when nothing has this path.
+  std::string methods_of(std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 
  private:
