@@ -162,19 +162,17 @@ void bench_attention(Device& device) {
 }
 
 // The layers of Qwen2.5-Coder-0.5B Q4_K_M: hidden 896, ffn 4864, 24 layers, vocabulary 151936.
-void bench_step(Device& device, double raw) {
-  constexpr int32_t kHidden = 896, kFfn = 4864, kLayers = 24, kVocab = 151936, kContext = 1024;
-  constexpr int32_t kHeads = 14, kKvHeads = 2, kHeadDim = 64;
-  constexpr int64_t kQkv = (kHeads + 2 * kKvHeads) * kHeadDim;
-  struct Layer {
-    std::unique_ptr<Weight> qkv, out, gate_up, down;
-    Buffer kv;
-  };
-  const KvLayout layout{kKvHeads, kHeadDim, 32, KvFormat::kF16};
-  const uint64_t stride = device.kv_page_bytes(layout);
+constexpr int32_t kHidden = 896, kFfn = 4864, kLayers = 24, kVocab = 151936, kContext = 1024;
+constexpr int32_t kHeads = 14, kKvHeads = 2, kHeadDim = 64;
+constexpr int64_t kQkv = (kHeads + 2 * kKvHeads) * kHeadDim;
+
+struct Layer {
+  std::unique_ptr<Weight> qkv, out, gate_up, down;
+  Buffer kv;
+};
+
+std::vector<Layer> make_layers(Device& device, uint64_t kv_bytes) {
   std::vector<Layer> layers(kLayers);
-  uint64_t bytes = 0;
-  const double start = now();
   for (size_t i = 0; i < layers.size(); ++i) {
     Layer& layer = layers[i];
     const DType v = i % 2 == 0 ? DType::kQ8_0 : DType::kQ5_0;
@@ -186,11 +184,19 @@ void bench_step(Device& device, double raw) {
     layer.gate_up = make_weight(device, {make_source(DType::kQ5_0, kFfn, kHidden),
                                          make_source(DType::kQ5_0, kFfn, kHidden)});
     layer.down = make_weight(device, {make_source(down, kHidden, kFfn)});
-    layer.kv = std::move(device.allocate(stride * kContext / 32)).value();
-    for (const Weight* w :
-         {layer.qkv.get(), layer.out.get(), layer.gate_up.get(), layer.down.get()}) {
-      bytes += w->bytes();
-    }
+    layer.kv = std::move(device.allocate(kv_bytes)).value();
+  }
+  return layers;
+}
+
+void bench_step(Device& device, double raw) {
+  const KvLayout layout{kKvHeads, kHeadDim, 32, KvFormat::kF16};
+  const uint64_t stride = device.kv_page_bytes(layout);
+  const double start = now();
+  const std::vector<Layer> layers = make_layers(device, stride * kContext / 32);
+  uint64_t bytes = 0;
+  for (const Layer& layer : layers) {
+    bytes += layer.qkv->bytes() + layer.out->bytes() + layer.gate_up->bytes() + layer.down->bytes();
   }
   const auto head = make_weight(device, {make_source(DType::kQ8_0, kVocab, kHidden)});
   bytes += head->bytes();

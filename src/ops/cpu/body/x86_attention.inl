@@ -106,7 +106,7 @@ inline float softmax_step(__m256 (&scores)[4], int tokens, float* state) {
 template <int kQueries, int kVectors>
 inline void add_values(const float* const (&probabilities)[kQueries],
                        const float (&corrections)[kQueries], const float* values, int64_t head_dim,
-                       int tokens, const AttentionQuery* queries, int64_t at) {
+                       const AttentionQuery* queries, int64_t at) {
   __m256 sums[kQueries][kVectors];
   for (int q = 0; q < kQueries; ++q) {
     for (int v = 0; v < kVectors; ++v) {
@@ -114,7 +114,7 @@ inline void add_values(const float* const (&probabilities)[kQueries],
                                  _mm256_set1_ps(corrections[q]));
     }
   }
-  multiply<kQueries, kVectors>(probabilities, values + at, head_dim, tokens, sums);
+  multiply<kQueries, kVectors>(probabilities, values + at, head_dim, queries[0].tokens, sums);
   for (int q = 0; q < kQueries; ++q) {
     for (int v = 0; v < kVectors; ++v) {
       _mm256_storeu_ps(queries[q].out + at + 8 * v, sums[q][v]);
@@ -144,10 +144,10 @@ void attend_some(const float* keys, const float* values, int64_t head_dim,
   }
   int64_t at = 0;
   for (; at + 32 <= head_dim; at += 32) {
-    add_values<kQueries, 4>(probabilities, corrections, values, head_dim, tokens, queries, at);
+    add_values<kQueries, 4>(probabilities, corrections, values, head_dim, queries, at);
   }
   for (; at < head_dim; at += 8) {
-    add_values<kQueries, 1>(probabilities, corrections, values, head_dim, tokens, queries, at);
+    add_values<kQueries, 1>(probabilities, corrections, values, head_dim, queries, at);
   }
 }
 
