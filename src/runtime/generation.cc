@@ -112,6 +112,11 @@ OutputEvent StreamGeneration::finish(int32_t index, const TokenEvent& event) {
   out.finish = event.finish;
   out.stop = choice.session.stop_string();
   out.stop_id = event.stop_id;
+  if (options_.hide_output && event.finish == FinishReason::kStop) {
+    // The hidden token's own end says nothing about the prompt.
+    out.finish = FinishReason::kLength;
+    out.stop_id = -1;
+  }
   out.error = event.error;
   usage_.cached_tokens = std::max(usage_.cached_tokens, event.cached_tokens);
   timings_.queue_ns = std::max(timings_.queue_ns, event.queue_ns);

@@ -207,6 +207,7 @@ Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
                  parts_.template_error.empty() ? "" : ": ", parts_.template_error)
         .at("messages");
   }
+  YQ_RETURN_IF_ERROR(validate(request, {parts_.max_context, parts_.vocabulary}));
   YQ_TRY(const Json variables, template_variables(request));
   Result<std::string> text = parts_.chat_template->render(variables);
   if (!text.is_ok()) return text.status().with_context("chat template").at("messages");
@@ -214,6 +215,7 @@ Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
 }
 
 Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& request) const {
+  YQ_RETURN_IF_ERROR(validate(request, {parts_.max_context, parts_.vocabulary}));
   switch (request.prompt) {
     case GenerateRequest::Prompt::kTokens:
       return request.tokens;
@@ -234,7 +236,6 @@ Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& requ
 }
 
 Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& request) const {
-  YQ_RETURN_IF_ERROR(validate(request, {parts_.max_context, parts_.vocabulary}));
   YQ_TRY(std::vector<TokenId> prompt, prompt_ids(request));
   const char* prompt_field =
       request.prompt == GenerateRequest::Prompt::kChat ? "messages" : "prompt";

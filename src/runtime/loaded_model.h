@@ -112,9 +112,9 @@ class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
   // Validates, renders, tokenises and queues. Errors carry the field at fault.
   Result<std::unique_ptr<Generation>> start(const GenerateRequest& request) const;
 
-  // The prompt's ids without running anything (tokenize, render, input counts).
+  // Validates, and gives the prompt's ids without running anything (tokenize, input counts).
   Result<std::vector<TokenId>> prompt_ids(const GenerateRequest& request) const;
-  // The template's text for a chat request.
+  // The template's text for a chat request. Validates too.
   Result<std::string> render(const GenerateRequest& request) const;
 
   const std::string& id() const { return parts_.id; }

@@ -18,7 +18,13 @@ Status ModelPool::add(std::shared_ptr<LoadedModel> model, std::vector<std::strin
   std::vector<std::string> names = aliases;
   names.push_back(model->id());
   std::lock_guard lock(mutex_);
-  for (const std::string& name : names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string& name = names[i];
+    if (name.empty()) return error(Code::kInvalidArgument, "a model's name can't be empty");
+    if (std::find(names.begin() + static_cast<ptrdiff_t>(i) + 1, names.end(), name) !=
+        names.end()) {
+      return error(Code::kInvalidArgument, "the model name {} is given twice", name);
+    }
     for (const Entry& entry : entries_) {
       if (!answers_to(entry, name)) continue;
       return error(Code::kInvalidArgument, "the model name {} is already in use", name);
