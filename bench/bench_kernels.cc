@@ -189,81 +189,100 @@ std::vector<Layer> make_layers(Device& device, uint64_t kv_bytes) {
   return layers;
 }
 
-void bench_step(Device& device, double raw) {
+// What steps of all sizes share.
+struct StepBench {
   const KvLayout layout{kKvHeads, kHeadDim, 32, KvFormat::kF16};
-  const uint64_t stride = device.kv_page_bytes(layout);
+  uint64_t kv_stride = 0;
+  std::vector<Layer> layers;
+  std::unique_ptr<Weight> head;
+  uint64_t weight_bytes = 0;
+  std::unique_ptr<RopeTable> rope;
+  std::unique_ptr<Ops> ops;
+  std::vector<float> norm = std::vector<float>(kHidden, 1.0f);
+  std::vector<int32_t> pages;
+};
+
+StepBench make_step_bench(Device& device) {
+  StepBench out;
+  out.kv_stride = device.kv_page_bytes(out.layout);
   const double start = now();
-  const std::vector<Layer> layers = make_layers(device, stride * kContext / 32);
-  uint64_t bytes = 0;
-  for (const Layer& layer : layers) {
-    bytes += layer.qkv->bytes() + layer.out->bytes() + layer.gate_up->bytes() + layer.down->bytes();
+  out.layers = make_layers(device, out.kv_stride * kContext / 32);
+  for (const Layer& layer : out.layers) {
+    out.weight_bytes +=
+        layer.qkv->bytes() + layer.out->bytes() + layer.gate_up->bytes() + layer.down->bytes();
   }
-  const auto head = make_weight(device, {make_source(DType::kQ8_0, kVocab, kHidden)});
-  bytes += head->bytes();
+  out.head = make_weight(device, {make_source(DType::kQ8_0, kVocab, kHidden)});
+  out.weight_bytes += out.head->bytes();
   fmt::print("{{\"bench\":\"load\",\"seconds\":{:.2f},\"mb\":{:.1f}}}\n", now() - start,
-             static_cast<double>(bytes) * 1e-6);
+             static_cast<double>(out.weight_bytes) * 1e-6);
   RopeSpec spec;
   spec.rotary_dim = kHeadDim;
   spec.max_positions = 32768;
   const double rope_start = now();
-  const auto rope = std::move(device.prepare_rope(spec)).value();
+  out.rope = std::move(device.prepare_rope(spec)).value();
   fmt::print("{{\"bench\":\"rope\",\"ms\":{:.1f}}}\n", (now() - rope_start) * 1e3);
-  auto ops = std::move(device.make_ops({512, kFfn, kHeads, kHeadDim, kContext}, kNumerics)).value();
-  const std::vector<float> norm(kHidden, 1.0f);
-  std::vector<int32_t> pages;
-  for (int32_t p = 0; p < kContext / 32; ++p) pages.push_back(p);
+  out.ops = std::move(device.make_ops({512, kFfn, kHeads, kHeadDim, kContext}, kNumerics)).value();
+  for (int32_t p = 0; p < kContext / 32; ++p) out.pages.push_back(p);
+  return out;
+}
 
-  for (const auto& [rows, context] :
-       {std::pair{1, 64}, {2, 64}, {4, 64}, {8, 64}, {16, 64}, {32, 64}, {512, 0}}) {
-    const auto cells = [rows = rows](int64_t width) {
-      return std::vector<float>(static_cast<size_t>(rows * width), 0.1f);
+void bench_rows(const StepBench& bench, int32_t rows, int32_t context, double raw) {
+  const auto cells = [rows](int64_t width) {
+    return std::vector<float>(static_cast<size_t>(rows * width), 0.1f);
+  };
+  auto x = cells(kHidden), qkv = cells(kQkv), attended = cells(kHidden), up = cells(kFfn);
+  std::vector<float> logits(kVocab);
+  std::vector<Position> positions;
+  for (int32_t r = 0; r < rows; ++r) positions.push_back({context + r, 0, 0});
+  const SequenceRun run{0, rows, context, bench.pages};
+  double parts[6] = {};
+  const double seconds = seconds_of([&] {
+    double last = now();
+    const auto lap = [&](int part) {
+      const double t = now();
+      parts[part] = last == 0 ? 0 : parts[part] + t - last;
+      last = t;
     };
-    auto x = cells(kHidden), qkv = cells(kQkv), attended = cells(kHidden), up = cells(kFfn);
-    std::vector<float> logits(kVocab);
-    std::vector<Position> positions;
-    for (int32_t r = 0; r < rows; ++r) positions.push_back({context + r, 0, 0});
-    const SequenceRun run{0, rows, context, pages};
-    double parts[6] = {};
-    const double seconds = seconds_of([&] {
-      double last = now();
-      const auto lap = [&](int part) {
-        const double t = now();
-        parts[part] = last == 0 ? 0 : parts[part] + t - last;
-        last = t;
-      };
-      std::fill(std::begin(parts), std::end(parts), 0.0);
-      for (const Layer& layer : layers) {
-        const Matrix<float> hidden(x.data(), rows, kHidden);
-        ops->norm_linear(hidden, {norm, 1e-6f}, *layer.qkv, {qkv.data(), rows, kQkv});
-        lap(0);
-        AttentionArgs args;
-        args.query_heads = kHeads;
-        args.rope = rope.get();
-        args.positions = positions;
-        args.runs = {&run, 1};
-        args.kv = {layer.kv.data(), stride, layout};
-        ops->attention({qkv.data(), rows, kQkv}, args, {attended.data(), rows, kHidden});
-        lap(1);
-        ops->linear_add(Matrix<const float>(attended.data(), rows, kHidden), *layer.out, hidden);
-        lap(2);
-        ops->norm_gated_linear(hidden, {norm, 1e-6f}, *layer.gate_up, {up.data(), rows, kFfn});
-        lap(3);
-        ops->linear_add(Matrix<const float>(up.data(), rows, kFfn), *layer.down, hidden);
-        lap(4);
-      }
-      ops->norm_linear({x.data() + (rows - 1) * kHidden, 1, kHidden}, {norm, 1e-6f}, *head,
-                       {logits.data(), 1, kVocab});
-      lap(5);
-      for (float& value : x) value = 0.1f;
-    });
-    const double gb = static_cast<double>(bytes) / seconds * 1e-9;
-    fmt::print(
-        "{{\"bench\":\"step\",\"rows\":{},\"context\":{},\"tokens_per_s\":{:.1f},"
-        "\"gb_per_s\":{:.1f},\"of_raw\":{:.2f},\"ms\":{{\"qkv\":{:.2f},\"attention\":{:.2f},"
-        "\"out\":{:.2f},\"gate_up\":{:.2f},\"down\":{:.2f},\"head\":{:.2f}}}}}\n",
-        rows, context, rows / seconds, gb, gb / raw, parts[0] * 1e3, parts[1] * 1e3, parts[2] * 1e3,
-        parts[3] * 1e3, parts[4] * 1e3, parts[5] * 1e3);
-  }
+    std::fill(std::begin(parts), std::end(parts), 0.0);
+    for (const Layer& layer : bench.layers) {
+      const Matrix<float> hidden(x.data(), rows, kHidden);
+      bench.ops->norm_linear(hidden, {bench.norm, 1e-6f}, *layer.qkv, {qkv.data(), rows, kQkv});
+      lap(0);
+      AttentionArgs args;
+      args.query_heads = kHeads;
+      args.rope = bench.rope.get();
+      args.positions = positions;
+      args.runs = {&run, 1};
+      args.kv = {layer.kv.data(), bench.kv_stride, bench.layout};
+      bench.ops->attention({qkv.data(), rows, kQkv}, args, {attended.data(), rows, kHidden});
+      lap(1);
+      bench.ops->linear_add(Matrix<const float>(attended.data(), rows, kHidden), *layer.out,
+                            hidden);
+      lap(2);
+      bench.ops->norm_gated_linear(hidden, {bench.norm, 1e-6f}, *layer.gate_up,
+                                   {up.data(), rows, kFfn});
+      lap(3);
+      bench.ops->linear_add(Matrix<const float>(up.data(), rows, kFfn), *layer.down, hidden);
+      lap(4);
+    }
+    bench.ops->norm_linear({x.data() + (rows - 1) * kHidden, 1, kHidden}, {bench.norm, 1e-6f},
+                           *bench.head, {logits.data(), 1, kVocab});
+    lap(5);
+    for (float& value : x) value = 0.1f;
+  });
+  const double gb = static_cast<double>(bench.weight_bytes) / seconds * 1e-9;
+  fmt::print(
+      "{{\"bench\":\"step\",\"rows\":{},\"context\":{},\"tokens_per_s\":{:.1f},"
+      "\"gb_per_s\":{:.1f},\"of_raw\":{:.2f},\"ms\":{{\"qkv\":{:.2f},\"attention\":{:.2f},"
+      "\"out\":{:.2f},\"gate_up\":{:.2f},\"down\":{:.2f},\"head\":{:.2f}}}}}\n",
+      rows, context, rows / seconds, gb, gb / raw, parts[0] * 1e3, parts[1] * 1e3, parts[2] * 1e3,
+      parts[3] * 1e3, parts[4] * 1e3, parts[5] * 1e3);
+}
+
+void bench_step(Device& device, double raw) {
+  const StepBench bench = make_step_bench(device);
+  for (const int32_t rows : {1, 2, 4, 8, 16, 32}) bench_rows(bench, rows, 64, raw);
+  bench_rows(bench, 512, 0, raw);
 }
 
 int run(const std::string& part, int threads) {

@@ -17,7 +17,7 @@ const Json& conversation() {
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "2 < 3 & \"é\"\n 你好"},
         {"role": "assistant", "content": "", "reasoning_content": "think",
-         "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"a": 1.0}}}]},
+         "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1.0}}}]},
         {"role": "tool", "content": "[1, null, true]"}],
         "tools": [{"type": "function", "function": {"name": "add", "parameters": {}}}],
         "add_generation_prompt": true, "enable_thinking": false})")
