@@ -1,6 +1,7 @@
 // See memory.h.
 #include "base/memory.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +62,31 @@ uint64_t available_memory_bytes() {
     if (headroom) available = std::min(available, *headroom);
   }
   return available;
+}
+
+void* map_memory(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  if (bytes == 0 || bytes > std::numeric_limits<size_t>::max() / 2) return nullptr;
+  // One huge page more than asked, so that an aligned range lies inside; the rest goes back.
+  const size_t size = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* const raw = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::byte*>(raw);
+  const size_t skip = (kHugePage - reinterpret_cast<uintptr_t>(raw) % kHugePage) % kHugePage;
+  std::byte* const data = begin + skip;
+  if (skip > 0) munmap(begin, skip);
+  if (skip < kHugePage) munmap(data + size, kHugePage - skip);
+#ifdef MADV_HUGEPAGE
+  // Advice only: without it small pages do the same work, slower.
+  static_cast<void>(madvise(data, size, MADV_HUGEPAGE));
+#endif
+  return data;
+}
+
+void unmap_memory(void* data, size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  munmap(data, (bytes + kHugePage - 1) / kHugePage * kHugePage);
 }
 
 }  // namespace yunqi

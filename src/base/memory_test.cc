@@ -19,5 +19,19 @@ TEST(MemoryTest, SaysNothingWithoutAUsableField) {
 
 TEST(MemoryTest, ThisMachineHasSome) { EXPECT_GT(available_memory_bytes(), uint64_t{1} << 20); }
 
+TEST(MemoryTest, MapsZeroedAlignedMemoryOfAnySize) {
+  for (const size_t bytes : {size_t{1}, size_t{2} << 20, (size_t{5} << 20) + 1}) {
+    auto* const data = static_cast<unsigned char*>(map_memory(bytes));
+    ASSERT_NE(data, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % (size_t{2} << 20), 0u);
+    EXPECT_EQ(data[0], 0);
+    EXPECT_EQ(data[bytes - 1], 0);
+    data[0] = data[bytes - 1] = 1;
+    unmap_memory(data, bytes);
+  }
+  EXPECT_EQ(map_memory(0), nullptr);
+  EXPECT_EQ(map_memory(~size_t{0}), nullptr);
+}
+
 }  // namespace
 }  // namespace yunqi

@@ -219,7 +219,11 @@ void MetricsRegistry::alias(std::string_view name, std::string_view alias) {
   YQ_CHECK(is_metric_name(alias, /*allow_colon=*/true), "bad metric name: {}", alias);
   Family* const family = state_->find(name);
   YQ_CHECK(family != nullptr, "{}: an alias needs a metric that exists", name);
-  family->aliases.emplace_back(alias);
+  std::vector<std::string>& aliases = family->aliases;
+  // Every engine asks for the same ones.
+  if (std::find(aliases.begin(), aliases.end(), alias) == aliases.end()) {
+    aliases.emplace_back(alias);
+  }
 }
 
 std::string MetricsRegistry::to_prometheus() const {
