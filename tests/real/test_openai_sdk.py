@@ -218,6 +218,16 @@ def test_bad_fields_are_named(client, name, change, param):
     assert raised.value.type == "invalid_request_error" and raised.value.code
 
 
+@pytest.mark.parametrize("change, param", [
+    ({"prompt": []}, "prompt"), ({"prompt": 5}, "prompt"), ({"prompt": [1, "a"]}, "prompt[1]"),
+    ({"prompt": [10**6]}, "prompt[0]"), ({"logprobs": 99}, "logprobs"), ({"n": 9}, "n"),
+    ({"best_of": 3}, "best_of"), ({"suffix": "b", "echo": True}, "echo")])
+def test_bad_completion_fields_are_named(client, name, change, param):
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.completions.create(**{"model": name, "prompt": "a", "max_tokens": 2, **change})
+    assert raised.value.param == param
+
+
 def test_a_prompt_beyond_the_context(start_server):
     small = start_server("--context", "64")
     client = openai.OpenAI(base_url=small.url + "/v1", api_key="none", max_retries=0)
