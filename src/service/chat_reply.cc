@@ -125,7 +125,9 @@ class StreamedChat final : public BodyStream {
       append_chunk(out, event, Json::object({{"role", "assistant"}, {"content", ""}}), {});
     }
     if (!delta.reasoning.empty()) {
-      append_chunk(out, event, Json::object({{"reasoning_content", delta.reasoning}}), {});
+      append_chunk(
+          out, event, Json::object({{"reasoning_content", delta.reasoning}}),
+          delta.content.empty() ? std::exchange(pending_[index], {}) : std::vector<TokenText>());
     }
     if (!delta.content.empty()) {
       append_chunk(out, event, Json::object({{"content", delta.content}}),

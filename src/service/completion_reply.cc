@@ -25,7 +25,8 @@ class LogprobLists {
     }
     top_logprobs_.push_back(has_logprob ? std::move(top) : Json());
     text_offset_.push_back(Json(static_cast<int64_t>(offset_)));
-    offset_ += text.size();
+    // In characters, as clients that slice strings need it.
+    for (const char byte : text) offset_ += (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
   }
   bool empty() const { return tokens_.empty(); }
   Json take() {

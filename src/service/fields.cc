@@ -53,7 +53,7 @@ std::optional<int64_t> Fields::integer(std::string_view name) {
       return static_cast<int64_t>(number);
     }
   }
-  wrong_type(name, "an integer", *value);
+  wrong_type(name, value->is_uint() ? "an integer below 2^63" : "an integer", *value);
   return std::nullopt;
 }
 

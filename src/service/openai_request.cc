@@ -102,6 +102,7 @@ void read_reply(Fields& fields, ReplyOptions& out) {
     out.include_usage = inner.boolean("include_usage").value_or(false);
     inner.accept("include_obfuscation");
     fields.fail(inner.status());
+    for (const std::string& name : inner.unread()) out.ignored.push_back(inner.path_of(name));
     if (!out.stream) {
       fields.fail(
           error(Code::kInvalidArgument, "is for \"stream\": true only").at("stream_options"));
@@ -168,7 +169,8 @@ void read_chat_logprobs(Fields& fields, ChatRequest& out) {
 }
 
 // The four shapes of "prompt": text, ids, and lists of either.
-std::vector<GenerateRequest> read_prompts(Fields& fields, const GenerateRequest& base) {
+std::vector<GenerateRequest> read_prompts(Fields& fields, const GenerateRequest& base,
+                                          bool& is_list) {
   const Json* prompt = fields.any("prompt");
   if (prompt == nullptr) {
     fields.fail(error(Code::kInvalidArgument, "is missing").at("prompt"));
@@ -189,7 +191,7 @@ std::vector<GenerateRequest> read_prompts(Fields& fields, const GenerateRequest&
     }
     return request;
   };
-  const bool is_list =
+  is_list =
       prompt->is_array() && !prompt->as_array().empty() && !prompt->as_array().front().is_number();
   if (!is_list) return {one_of(*prompt, "prompt")};
   if (prompt->as_array().size() > kMaxPrompts) {
@@ -215,6 +217,7 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   read_sampling(fields, out.generate);
   if (const auto most = fields.integer("max_completion_tokens"); most.has_value()) {
     out.generate.max_tokens = most;
+    out.reply.field_names.emplace_back("max_tokens", "max_completion_tokens");
   }
   const Json* messages = fields.array("messages");
   if (messages == nullptr) {
@@ -235,7 +238,7 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   fields.accept("modalities");
   out.generate.want_token_ids = out.reply.token_ids;
   YQ_RETURN_IF_ERROR(fields.status());
-  out.reply.ignored = fields.unread();
+  for (std::string& name : fields.unread()) out.reply.ignored.push_back(std::move(name));
   return out;
 }
 
@@ -256,6 +259,7 @@ Result<CompletionRequest> parse_completion_request(const Json& body) {
   if (const auto logprobs = fields.integer("logprobs"); logprobs.has_value()) {
     out.reply.logprobs = true;
     base.top_logprobs = logprobs;
+    out.reply.field_names.emplace_back("top_logprobs", "logprobs");
   }
   if (const auto best_of = fields.integer("best_of");
       best_of.has_value() && *best_of != base.choices) {
@@ -264,15 +268,22 @@ Result<CompletionRequest> parse_completion_request(const Json& body) {
             .at("best_of"));
   }
   base.want_token_ids = out.reply.token_ids;
-  out.generate = read_prompts(fields, base);
+  out.generate = read_prompts(fields, base, out.prompt_list);
   YQ_RETURN_IF_ERROR(fields.status());
   for (const GenerateRequest& request : out.generate) {
     if (request.suffix.has_value() && request.prompt != GenerateRequest::Prompt::kText) {
       return error(Code::kInvalidArgument, "wants a text prompt").at("suffix");
     }
   }
-  out.reply.ignored = fields.unread();
+  for (std::string& name : fields.unread()) out.reply.ignored.push_back(std::move(name));
   return out;
+}
+
+Status in_request_words(const Status& status, const ReplyOptions& reply) {
+  for (const auto& [ours, theirs] : reply.field_names) {
+    if (status.field() == ours) return status.at(theirs);
+  }
+  return status;
 }
 
 }  // namespace yunqi

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -15,11 +16,16 @@ namespace yunqi {
 struct ReplyOptions {
   std::string model;
   bool stream = false;
-  bool include_usage = false;   // stream_options.include_usage
+  bool include_usage = false;  // stream_options.include_usage
   bool logprobs = false;
-  bool token_ids = false;       // return_token_ids
+  bool token_ids = false;            // return_token_ids
   std::vector<std::string> ignored;  // fields without effect, reported as x_ignored
+  // What this request calls fields of GenerateRequest that have several names.
+  std::vector<std::pair<std::string, std::string>> field_names;
 };
+
+// The same error, naming the field as the request does.
+Status in_request_words(const Status& status, const ReplyOptions& reply);
 
 struct ChatRequest {
   GenerateRequest generate;
@@ -30,6 +36,7 @@ inline constexpr size_t kMaxPrompts = 64;
 
 struct CompletionRequest {
   std::vector<GenerateRequest> generate;  // one per prompt
+  bool prompt_list = false;               // "prompt" was a list of prompts
   ReplyOptions reply;
 };
 

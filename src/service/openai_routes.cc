@@ -85,6 +85,13 @@ Status run_canary(const LoadedModel& model, int64_t timeout_ms) {
   return Status::ok();
 }
 
+// The error of one prompt of a list names which: "prompt[2]", "prompt[2][0]".
+Status at_prompt(const Status& status, bool is_list, size_t index) {
+  constexpr std::string_view kField = "prompt";
+  if (!is_list || !status.field().starts_with(kField)) return status;
+  return status.at(fmt::format("prompt[{}]{}", index, status.field().substr(kField.size())));
+}
+
 Json ids_json(const std::vector<TokenId>& ids) {
   Json out = Json::array();
   for (const TokenId id : ids) out.push_back(Json(id));
@@ -121,10 +128,11 @@ HttpReply ApiService::chat_completions(const HttpRequest& request) {
     YQ_TRY(const Json body, parse_body(request));
     YQ_TRY(ChatRequest chat, parse_chat_request(body));
     YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(chat.reply.model));
-    YQ_TRY(std::unique_ptr<Generation> generation, model->start(chat.generate));
+    Result<std::unique_ptr<Generation>> generation = model->start(chat.generate);
+    if (!generation.is_ok()) return in_request_words(generation.status(), chat.reply);
     ReplyHead head{"chatcmpl-" + request.id, clock_.unix_seconds(), std::move(model),
                    std::move(chat.reply)};
-    return chat_reply(std::move(head), std::move(generation));
+    return chat_reply(std::move(head), std::move(generation).value());
   };
   Result<HttpReply> reply = run();
   return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
@@ -136,11 +144,18 @@ HttpReply ApiService::completions(const HttpRequest& request) {
     YQ_TRY(CompletionRequest completion, parse_completion_request(body));
     YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(completion.reply.model));
     std::vector<CompletionPart> parts;
-    for (const GenerateRequest& generate : completion.generate) {
+    for (GenerateRequest& generate : completion.generate) {
+      // One seed for all prompts: the one that is reported.
+      if (!parts.empty()) generate.seed = static_cast<int64_t>(parts[0].generation->seed());
       CompletionPart part;
       part.echo = generate.echo;
       part.choices = static_cast<int32_t>(generate.choices);
-      YQ_TRY(part.generation, model->start(generate));
+      Result<std::unique_ptr<Generation>> generation = model->start(generate);
+      if (!generation.is_ok()) {
+        return at_prompt(in_request_words(generation.status(), completion.reply),
+                         completion.prompt_list, parts.size());
+      }
+      part.generation = std::move(generation).value();
       if (generate.echo) {
         part.echo_text = sanitize_utf8(model->tokenizer().decode(part.generation->prompt()));
       }
@@ -151,7 +166,10 @@ HttpReply ApiService::completions(const HttpRequest& request) {
     return completion_reply(std::move(head), std::move(parts));
   };
   Result<HttpReply> reply = run();
-  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+  if (reply.is_ok()) return std::move(reply).value();
+  // What the runtime calls top_logprobs has another name in this route.
+  const Status& status = reply.status();
+  return error_response(status.field() == "top_logprobs" ? status.at("logprobs") : status);
 }
 
 HttpReply ApiService::list_models() const {
