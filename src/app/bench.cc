@@ -8,8 +8,8 @@
 
 #include "app/command.h"
 #include "app/open_model.h"
+#include "app/read_rate.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
 #include "engine/model_executor.h"
 #include "model/model.h"
 #include "model/synthetic.h"
@@ -34,35 +34,6 @@ struct Measurement {
 
 double seconds_since(int64_t start_ns) {
   return static_cast<double>(system_clock().now_ns() - start_ns) / 1e9;
-}
-
-// Reads a buffer far larger than the caches with every thread; the best of three passes.
-double read_gb_per_s(int threads) {
-  constexpr size_t kWords = (size_t{256} << 20) / sizeof(uint64_t);
-  std::vector<uint64_t> buffer(kWords, 1);
-  ThreadPool pool(threads);
-  std::vector<uint64_t> sums(static_cast<size_t>(pool.threads()) * 8);
-  double best = 0;
-  for (int pass = 0; pass < 3; ++pass) {
-    const int64_t start = system_clock().now_ns();
-    pool.parallel_for(static_cast<int64_t>(kWords), int64_t{1} << 16,
-                      [&](int64_t begin, int64_t end, int worker) {
-                        uint64_t lanes[8] = {};
-                        for (int64_t i = begin; i + 8 <= end; i += 8) {
-                          for (int64_t lane = 0; lane < 8; ++lane) {
-                            lanes[lane] += buffer[static_cast<size_t>(i + lane)];
-                          }
-                        }
-                        for (const uint64_t lane : lanes) {
-                          sums[static_cast<size_t>(worker) * 8] += lane;
-                        }
-                      });
-    best =
-        std::max(best, static_cast<double>(kWords * sizeof(uint64_t)) / seconds_since(start) / 1e9);
-  }
-  uint64_t total = 0;
-  for (const uint64_t sum : sums) total += sum;
-  return total == 0 ? 0 : best;
 }
 
 EngineRequest request_of(const BenchFlags& flags, int user, int32_t vocab) {
@@ -166,7 +137,7 @@ Result<std::unique_ptr<Checkpoint>> open_checkpoint(const BenchFlags& flags, std
     return make_synthetic_checkpoint(flags.synthetic, flags.quant);
   }
   YQ_TRY(const InstalledModel installed, resolve_model(flags.model.model));
-  name = installed.name;
+  name = served_name(installed);
   return Checkpoint::open(installed.path);
 }
 
@@ -182,6 +153,7 @@ Status bench(const BenchFlags& flags) {
   YQ_TRY(std::unique_ptr<Model> model, load_model(*checkpoint, *device, load));
   const ModelInfo info = model->info();
   ModelExecutorOptions executor_options{.load = load};
+  executor_options.max_logit_rows = std::max(64, most_users);
   executor_options.kv_bytes =
       kv_bytes_for(*model, options.numerics.kv, most_users, load.max_context);
   YQ_TRY(std::unique_ptr<Executor> executor,
