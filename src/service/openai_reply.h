@@ -14,8 +14,8 @@ namespace yunqi {
 
 // What every reply of one request shares.
 struct ReplyHead {
-  std::string id;        // "chatcmpl-...", made by the server
-  int64_t created = 0;   // unix seconds
+  std::string id;       // "chatcmpl-...", made by the server
+  int64_t created = 0;  // unix seconds
   std::shared_ptr<LoadedModel> model;
   ReplyOptions options;
 };
