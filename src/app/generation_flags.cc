@@ -13,8 +13,8 @@ void GenerationFlags::add_to(CLI::App& command) {
   command.add_option("--seed", seed, "the same seed gives the same answer");
   command.add_option("--max-tokens", max_tokens, "most tokens to generate");
   command.add_option("--stop", stop, "end at this string (repeatable)");
-  command.add_option("--thinking", thinking, "on, off or auto, for models that can think")
-      ->check(CLI::IsMember({"on", "off", "auto"}));
+  command.add_option("--thinking", thinking, "on or off, for models that can think")
+      ->check(CLI::IsMember({"on", "off"}));
 }
 
 void GenerationFlags::apply(GenerateRequest& request) const {
@@ -27,7 +27,6 @@ void GenerationFlags::apply(GenerateRequest& request) const {
   request.stop = stop;
   if (thinking == "on") request.thinking = ThinkingMode::kOn;
   if (thinking == "off") request.thinking = ThinkingMode::kOff;
-  if (thinking == "auto") request.thinking = ThinkingMode::kAuto;
 }
 
 }  // namespace yunqi

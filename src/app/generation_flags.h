@@ -16,7 +16,7 @@ namespace yunqi {
 struct GenerationFlags {
   std::optional<double> temperature, top_p, min_p;
   std::optional<int64_t> top_k, seed, max_tokens;
-  std::string thinking;  // "", on, off, auto
+  std::string thinking;  // "", on, off
   std::vector<std::string> stop;
 
   void add_to(CLI::App& command);

@@ -22,7 +22,7 @@ inline constexpr size_t kMaxRequestStopIds = 32;
 inline constexpr size_t kMaxMessages = 4096;
 inline constexpr size_t kMaxTools = 128;
 
-enum class ThinkingMode { kDefault, kOn, kOff, kAuto };
+enum class ThinkingMode { kDefault, kOn, kOff };
 
 struct GenerateRequest {
   enum class Prompt { kChat, kText, kTokens };

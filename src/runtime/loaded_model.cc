@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <random>
 #include <utility>
 
@@ -158,8 +160,9 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   parts.id = std::move(id);
   YQ_TRY(parts.checkpoint, Checkpoint::open(path));
   const Checkpoint& checkpoint = *parts.checkpoint;
-  YQ_TRY(Tokenizer tokenizer, make_tokenizer(checkpoint));
-  parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
+  // The tokenizer's tables are made while the weights are packed.
+  std::future<Result<Tokenizer>> tokenizer =
+      std::async(std::launch::async, make_tokenizer, std::cref(checkpoint));
   YQ_TRY(parts.defaults, make_defaults(checkpoint));
   if (!checkpoint.chat_template().empty()) {
     Result<ChatTemplate> parsed = ChatTemplate::parse(checkpoint.chat_template());
@@ -180,6 +183,8 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   }
   YQ_TRY(std::unique_ptr<Model> model, load_model(checkpoint, device, load));
   const ModelInfo info = model->info();
+  YQ_TRY(Tokenizer made, tokenizer.get());
+  parts.tokenizer = std::make_unique<Tokenizer>(std::move(made));
   parts.vocabulary = std::min(parts.tokenizer->size(), info.vocab_rows);
   parts.max_context = info.max_context;
   parts.architecture = info.architecture;

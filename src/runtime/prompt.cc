@@ -191,9 +191,10 @@ Result<Json> template_variables(const GenerateRequest& request) {
   for (const auto& [name, value] : request.template_kwargs.as_object()) variables.set(name, value);
   YQ_TRY(Json messages, normalize_messages(request.messages));
   variables.set("messages", std::move(messages));
-  if (request.tools.is_array() && !request.tools.as_array().empty()) {
-    variables.set("tools", request.tools);
-  }
+  // None, not undefined, when there are none: as Hugging Face calls its templates.
+  const bool has_tools = request.tools.is_array() && !request.tools.as_array().empty();
+  variables.set("tools", has_tools ? request.tools : Json());
+  variables.set("documents", Json());
   variables.set("add_generation_prompt", Json(request.add_generation_prompt));
   if (request.thinking == ThinkingMode::kOn) variables.set("enable_thinking", Json(true));
   if (request.thinking == ThinkingMode::kOff) variables.set("enable_thinking", Json(false));

@@ -146,16 +146,16 @@ TEST(TemplateVariables, HoldWhatTheRequestSays) {
   GenerateRequest request;
   request.messages = json(R"([{"role": "user", "content": "x"}])");
   EXPECT_EQ(template_variables(request).value(),
-            json(R"({"messages": [{"role": "user", "content": "x"}],
-                     "add_generation_prompt": true})"));
+            json(R"({"messages": [{"role": "user", "content": "x"}], "tools": null,
+                     "documents": null, "add_generation_prompt": true})"));
   request.tools = json(R"([{"type": "function"}])");
   request.thinking = ThinkingMode::kOff;
   request.add_generation_prompt = false;
   request.template_kwargs.set("preserve_thinking", Json(true));
   EXPECT_EQ(template_variables(request).value(),
             json(R"({"preserve_thinking": true, "messages": [{"role": "user", "content": "x"}],
-                     "tools": [{"type": "function"}], "add_generation_prompt": false,
-                     "enable_thinking": false})"));
+                     "tools": [{"type": "function"}], "documents": null,
+                     "add_generation_prompt": false, "enable_thinking": false})"));
 }
 
 }  // namespace
