@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "http/ascii.h"
+
 namespace yunqi {
 namespace {
 
@@ -49,14 +51,6 @@ CURLM* thread_multi() {
   return multi.get();
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
-
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   const size_t begin = text.find_first_not_of(kSpace);
@@ -93,7 +87,7 @@ Result<UrlHandle> parse_url(const std::string& text) {
 UrlOrigin origin_of(CURLU* url) {
   UrlOrigin origin;
   origin.scheme = url_part(url, CURLUPART_SCHEME);
-  origin.host = lower(url_part(url, CURLUPART_HOST));
+  origin.host = lower_ascii(url_part(url, CURLUPART_HOST));
   origin.port = std::atoi(url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str());
   return origin;
 }
@@ -105,7 +99,7 @@ bool is_header_name(std::string_view name) {
 }
 
 bool is_credential(std::string_view name) {
-  const std::string key = lower(name);
+  const std::string key = lower_ascii(name);
   return key == "authorization" || key == "cookie" || key == "proxy-authorization";
 }
 
@@ -160,7 +154,7 @@ struct Hop {
       return stop(error(Code::kTooLarge, "response head: want at most {} headers and {} bytes",
                         kMaxResponseHeaders, kMaxResponseHeaderBytes));
     }
-    response.headers.emplace_back(lower(trim(line.substr(0, colon))),
+    response.headers.emplace_back(lower_ascii(trim(line.substr(0, colon))),
                                   std::string(trim(line.substr(colon + 1))));
     return true;
   }

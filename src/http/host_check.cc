@@ -5,20 +5,14 @@
 #include <charconv>
 #include <optional>
 
+#include "http/ascii.h"
+
 namespace yunqi {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return out;
-}
-
 bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::any_of(list.begin(), list.end(), [&](const std::string& each) {
-    return each == "*" || lower(each) == lower(item);
+    return each == "*" || lower_ascii(each) == lower_ascii(item);
   });
 }
 
@@ -66,7 +60,7 @@ bool is_loopback_name(std::string_view name) {
 }
 
 std::string host_name(std::string_view header) {
-  std::string text = lower(header);
+  std::string text = lower_ascii(header);
   if (text.empty() || text.size() > 260) return {};
   if (text.front() == '[') {
     const size_t close = text.find(']');
@@ -91,7 +85,7 @@ Status check_host(const HostRules& rules, std::string_view host_header) {
   if (name.empty()) {
     return error(Code::kInvalidArgument, "HTTP: want a Host such as \"localhost:8080\"");
   }
-  const std::string bound = lower(rules.bound);
+  const std::string bound = lower_ascii(rules.bound);
   if (is_loopback_name(name) || name == bound || name == "[" + bound + "]" ||
       contains(rules.allowed_hosts, name) || (is_every_address(bound) && is_address(name))) {
     return Status::ok();
@@ -104,7 +98,7 @@ Status check_origin(const HostRules& rules, std::string_view origin, std::string
   if (contains(rules.cors_origins, origin)) return Status::ok();
   const size_t scheme = origin.find("://");
   if (scheme != std::string_view::npos && !host_header.empty() &&
-      lower(origin.substr(scheme + 3)) == lower(host_header)) {
+      lower_ascii(origin.substr(scheme + 3)) == lower_ascii(host_header)) {
     return Status::ok();
   }
   return error(Code::kPermission,

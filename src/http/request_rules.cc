@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/utf8.h"
+#include "http/ascii.h"
 
 namespace yunqi {
 namespace {
@@ -25,14 +26,6 @@ bool is_field_value(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
   });
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return out;
 }
 
 std::string_view trim(std::string_view text) {
@@ -100,7 +93,7 @@ Status parse_field(std::string_view line, RequestHead& out) {
   if (!is_token(name)) return refuse("a header name that is no token, or a space before the colon");
   const std::string_view value = trim(line.substr(colon + 1));
   if (!is_field_value(value)) return refuse("a control character in a header value");
-  out.headers.emplace_back(lower(name), std::string(value));
+  out.headers.emplace_back(lower_ascii(name), std::string(value));
   return Status::ok();
 }
 
@@ -119,7 +112,7 @@ Status parse_length(std::string_view value, RequestHead& out) {
 void parse_connection(std::string_view value, bool& close, bool& keep_alive) {
   while (true) {
     const size_t comma = std::min(value.find(','), value.size());
-    const std::string option = lower(trim(value.substr(0, comma)));
+    const std::string option = lower_ascii(trim(value.substr(0, comma)));
     close = close || option == "close";
     keep_alive = keep_alive || option == "keep-alive";
     if (comma == value.size()) return;
@@ -139,12 +132,12 @@ Status interpret_fields(RequestHead& out) {
       YQ_RETURN_IF_ERROR(parse_length(value, out));
     } else if (name == "transfer-encoding") {
       ++codings;
-      if (lower(value) != "chunked") return refuse("want no Transfer-Encoding but chunked");
+      if (lower_ascii(value) != "chunked") return refuse("want no Transfer-Encoding but chunked");
       out.chunked = true;
     } else if (name == "connection") {
       parse_connection(value, close, keep_alive);
     } else if (name == "expect") {
-      if (lower(value) != "100-continue") return refuse("want no Expect but 100-continue");
+      if (lower_ascii(value) != "100-continue") return refuse("want no Expect but 100-continue");
       out.expects_continue = !out.http_1_0;
     }
   }
