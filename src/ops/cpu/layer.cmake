@@ -1,7 +1,10 @@
 # Kernel tables: each ISA's file alone is compiled with that ISA's flags; dispatch.cc picks one at
 # run time. The other sources stay at the baseline, so that no shared code can need more.
-# Without -fno-tree-reassoc the compiler reorders the integer sums and spills their terms.
-set(kernel_options -O3 -fno-lto -fno-tree-reassoc -Wno-uninitialized -Wno-maybe-uninitialized)
+set(kernel_options -O3 -fno-lto -Wno-uninitialized)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Without -fno-tree-reassoc g++ reorders the integer sums and spills their terms.
+  list(APPEND kernel_options -fno-tree-reassoc -Wno-maybe-uninitialized)
+endif()
 set(kernel_options_avx2 ${kernel_options} -mavx2 -mfma -mf16c)
 set(kernel_options_avx512 ${kernel_options_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl
     -mavx512vnni)
