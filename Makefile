@@ -8,17 +8,21 @@ VENV := build/venv
 PYTHON := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-test build run test test-real test-asan bench goldens format format-check tidy clean
+.PHONY: help setup setup-test setup-checks build run test test-real test-asan test-tsan fuzz bench goldens \
+        format format-check tidy clean
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
-	@echo "also: test-asan bench goldens format format-check tidy clean"
+	@echo "also: test-asan test-tsan fuzz bench goldens format format-check tidy clean"
 
 setup:
 	@tools/setup build
 
 setup-test:
 	@tools/setup test
+
+setup-checks:
+	@tools/setup checks
 
 build/release/build.ninja:
 	@cmake --preset release -DYUNQI_TESTS=ON > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
@@ -51,19 +55,28 @@ test-real: setup-test $(VENV)/ready
 test-asan: setup-test
 	@cmake --workflow --preset asan
 
+test-tsan: setup-test
+	@cmake --workflow --preset tsan
+
+# Each libFuzzer program for FUZZ_SECONDS over its corpus.
+FUZZ_SECONDS ?= 60
+fuzz: setup-checks
+	@cmake --workflow --preset fuzz
+	@tools/run_fuzzers build/fuzz $(FUZZ_SECONDS)
+
 bench: build
 	@build/release/yunqi bench --users 1,8,32 --json
 
 goldens: $(VENV)/ready
 	@$(PYTHON) tools/make_golden.py
 
-format:
+format: setup-checks
 	@git ls-files '*.cc' '*.h' '*.inl' | xargs clang-format-14 -i
 
-format-check:
+format-check: setup-checks
 	@git ls-files '*.cc' '*.h' '*.inl' | xargs clang-format-14 --dry-run -Werror
 
-tidy:
+tidy: setup-checks
 	@python3 tests/tidy/tidy.py
 	@cmake --workflow --preset tidy
 

@@ -4,7 +4,9 @@ target_compile_options(yunqi_warnings INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror
   -ffp-contract=off -fno-math-errno)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(yunqi_warnings INTERFACE -Wno-sign-conversion -Wno-missing-braces)
+  # deprecated-declarations: libstdc++ 12's own std::stable_sort calls get_temporary_buffer.
+  target_compile_options(yunqi_warnings INTERFACE -Wno-sign-conversion -Wno-missing-braces
+    -Wno-deprecated-declarations)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12's false alarms at -O3: overlaps in std::string's own operator+ (GCC bug 105651), and
