@@ -88,6 +88,29 @@ Result<DenseWorkspace> DenseWorkspace::create(Device& device, const DenseConfig&
   return work;
 }
 
+void walk_dense(const DenseConfig& config, DenseEnds& ends, FieldVisitor& visitor,
+                const std::function<void(size_t layer)>& walk_layer) {
+  const MatrixShape shape{.columns = config.hidden, .shard = Shard::kOutputs};
+  visitor.matrix({{"model.embed_tokens", config.vocab}}, shape, ends.embedding);
+  for (size_t i = 0; i < static_cast<size_t>(config.layers); ++i) {
+    visitor.set_scope(fmt::format("model.layers.{}.", i));
+    walk_layer(i);
+  }
+  visitor.set_scope("");
+  visitor.vector("model.norm.weight", config.hidden, ends.norm);
+  if (!config.tied) visitor.matrix({{"lm_head", config.vocab}}, shape, ends.head);
+}
+
+void dense_logits(Ops& ops, const DenseConfig& config, const DenseParts& parts,
+                  const DenseEnds& ends, std::span<const int32_t> logit_rows,
+                  Matrix<const float> hidden, Matrix<float> logits) {
+  if (logit_rows.empty()) return;
+  const Matrix<float> last = parts.workspace.last(static_cast<int64_t>(logit_rows.size()));
+  ops.gather_rows(hidden, logit_rows, last);
+  ops.norm_linear(last, {ends.norm.values, config.norm_epsilon},
+                  config.tied ? *ends.embedding : *ends.head, logits);
+}
+
 AttentionArgs attention_args(const DenseConfig& config, const DenseParts& parts,
                              const StepBatch& batch, const KvLayer& kv) {
   AttentionArgs args;

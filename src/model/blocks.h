@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "model/config_reader.h"
@@ -58,7 +60,19 @@ class DenseWorkspace {
   Block hidden_, last_, qkv_, attended_, gated_;
 };
 
-// A loaded dense model but for its weights' names and its forward pass.
+// The weights before and behind the layers.
+struct DenseEnds {
+  MatrixWeight embedding;
+  MatrixWeight head;  // null when tied
+  VectorWeight norm;
+};
+
+// Walks every field once: the list that verifies, counts, loads and makes checkpoints.
+// `walk_layer(i)` names layer i's own, inside its scope.
+void walk_dense(const DenseConfig& config, DenseEnds& ends, FieldVisitor& visitor,
+                const std::function<void(size_t layer)>& walk_layer);
+
+// A loaded dense model but for its weights and its layers' forward pass.
 struct DenseParts {
   ModelInfo info;
   std::vector<LayerState> state;
@@ -70,7 +84,12 @@ struct DenseParts {
 AttentionArgs attention_args(const DenseConfig& config, const DenseParts& parts,
                              const StepBatch& batch, const KvLayer& kv);
 
-// What an architecture is to the rest: a name, and how its fields are listed and loaded.
+// The final norm and the output matrix, for the rows whose logits are wanted.
+void dense_logits(Ops& ops, const DenseConfig& config, const DenseParts& parts,
+                  const DenseEnds& ends, std::span<const int32_t> logit_rows,
+                  Matrix<const float> hidden, Matrix<float> logits);
+
+// Names every field of a model, `ends` among them, to a visitor.
 using WalkFields = std::function<void(FieldVisitor&)>;
 // Verifies and prepares every field `walk` names, then makes what goes with `config`. `config.rope`
 // takes the context of the options.

@@ -20,8 +20,7 @@ struct Layer {
 };
 
 struct Weights {
-  MatrixWeight embedding, head;  // no head when tied
-  VectorWeight norm;
+  DenseEnds ends;
   std::vector<Layer> layers;
 };
 
@@ -43,20 +42,9 @@ void layer_fields(const Config& c, Layer& w, FieldVisitor& f) {
            w.down);
 }
 
-// Every weight, once: the list that verifies, counts, loads and makes checkpoints.
 void fields(const Config& c, Weights& w, FieldVisitor& f) {
   w.layers.resize(static_cast<size_t>(c.layers));
-  f.matrix({{"model.embed_tokens", c.vocab}}, {.columns = c.hidden, .shard = Shard::kOutputs},
-           w.embedding);
-  for (size_t i = 0; i < w.layers.size(); ++i) {
-    f.set_scope(fmt::format("model.layers.{}.", i));
-    layer_fields(c, w.layers[i], f);
-  }
-  f.set_scope("");
-  f.vector("model.norm.weight", c.hidden, w.norm);
-  if (!c.tied) {
-    f.matrix({{"lm_head", c.vocab}}, {.columns = c.hidden, .shard = Shard::kOutputs}, w.head);
-  }
+  walk_dense(c, w.ends, f, [&](size_t i) { layer_fields(c, w.layers[i], f); });
 }
 
 Result<Config> read_config(const Json& json) {
@@ -78,7 +66,9 @@ class Qwen3 final : public Model {
     ModelInfo& info = model->parts_.info;
     info.architecture = kQwen3.architecture;
     // A step looks up one row of an embedding that is not the output matrix too.
-    if (!model->config_.tied) info.weight_bytes_per_token -= model->weights_.embedding->bytes();
+    if (!model->config_.tied) {
+      info.weight_bytes_per_token -= model->weights_.ends.embedding->bytes();
+    }
     return std::unique_ptr<Model>(std::move(model));
   }
 
@@ -99,7 +89,7 @@ class Qwen3 final : public Model {
     const Matrix<float> x = work.hidden(rows), qkv = work.qkv(rows);
     const Matrix<float> attended = work.attended(rows), gated = work.gated(rows);
 
-    ops.embed(*weights_.embedding, batch.tokens, x);
+    ops.embed(*weights_.ends.embedding, batch.tokens, x);
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
       const Layer& w = weights_.layers[i];
       ops.norm_linear(x, norm(w.attention_norm), *w.qkv, qkv);
@@ -111,11 +101,7 @@ class Qwen3 final : public Model {
       ops.norm_gated_linear(x, norm(w.mlp_norm), *w.gate_up, gated);
       ops.linear_add(gated, *w.down, x);
     }
-    if (batch.logit_rows.empty()) return;
-    const Matrix<float> last = work.last(static_cast<int64_t>(batch.logit_rows.size()));
-    ops.gather_rows(x, batch.logit_rows, last);
-    ops.norm_linear(last, norm(weights_.norm), config_.tied ? *weights_.embedding : *weights_.head,
-                    logits);
+    dense_logits(ops, config_, parts_, weights_.ends, batch.logit_rows, x, logits);
   }
 
  private:
