@@ -14,12 +14,22 @@
 
 namespace yunqi {
 
+// Grants steps to engines that share a device; EngineOptions::gate.
+class StepGate {
+ public:
+  virtual ~StepGate() = default;
+  // Before and after a step's execute(), on the engine's thread. enter() waits for its turn.
+  virtual void enter() = 0;
+  virtual void leave() = 0;
+};
+
 struct EngineOptions {
   size_t queue_limit = 512;     // waiting requests; one more is kUnavailable
   int32_t max_sequences = 64;   // running at once
   int32_t prefill_chunk = 256;  // prompt rows of one sequence in one step
   int32_t vocabulary = 0;       // ids from here on are padding, never chosen; 0: limits().vocab
   std::string model_name = {};  // label of the metrics
+  std::shared_ptr<StepGate> gate = {};  // null: the device is this engine's alone
 };
 
 struct EngineStats {

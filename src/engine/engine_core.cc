@@ -182,7 +182,9 @@ bool EngineCore::step() {
       metrics_.queue_seconds.observe(seconds(begin - job->submit_ns));
     }
   }
+  if (options_.gate != nullptr) options_.gate->enter();
   Result<Matrix<float>> logits = executor_->execute(plan_);
+  if (options_.gate != nullptr) options_.gate->leave();
   if (!logits.is_ok()) {
     stop_admission();
     totals_.healthy = false;
