@@ -95,26 +95,6 @@ Result<Json> normalize_message(const Json& message, size_t index) {
   return out;
 }
 
-struct AddedMatch {
-  size_t begin = std::string::npos;
-  size_t length = 0;
-  TokenId id = -1;
-};
-
-// The leftmost, then longest added token in `text` from `from` on.
-AddedMatch find_added(const Tokenizer& tokenizer, std::string_view text, size_t from) {
-  AddedMatch best;
-  for (const AddedToken& token : tokenizer.added_tokens()) {
-    if (token.text.empty()) continue;
-    const size_t at = text.find(token.text, from);
-    if (at == std::string_view::npos) continue;
-    if (at < best.begin || (at == best.begin && token.text.size() > best.length)) {
-      best = {at, token.text.size(), token.id};
-    }
-  }
-  return best;
-}
-
 }  // namespace
 
 Result<Json> normalize_messages(const Json& messages) {
@@ -144,13 +124,11 @@ std::vector<TokenId> encode_pieces(const Tokenizer& tokenizer,
       continue;
     }
     size_t at = 0;
-    while (at < piece.text.size()) {
-      const AddedMatch match = find_added(tokenizer, piece.text, at);
-      if (match.id < 0) break;
-      plain.append(piece.text, at, match.begin - at);
+    while (const auto match = tokenizer.find_added(piece.text, at)) {
+      plain.append(piece.text, at, match->begin - at);
       flush();
-      ids.push_back(match.id);
-      at = match.begin + match.length;
+      ids.push_back(match->id);
+      at = match->end;
     }
     plain.append(piece.text, at, std::string::npos);
   }

@@ -45,6 +45,22 @@ TEST(EncodePieces, TrustedPiecesGiveTheIdsOfTheWholeText) {
   }
 }
 
+// Minutes when every added token is searched from every match.
+TEST(EncodePieces, ManyAddedTokensAndManyMatchesTakeOnePass) {
+  TokenizerSpec spec = byte_spec();
+  for (int32_t i = 0; i < 20'000; ++i) {
+    spec.tokens.push_back(fmt::format("<|unused_{}|>", i));
+    spec.added.push_back({.id = 256 + i, .text = spec.tokens.back()});
+  }
+  const Tokenizer tokenizer = Tokenizer::create(std::move(spec)).value();
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += "<|unused_0|>x";
+  const auto ids = encode_pieces(tokenizer, std::vector<PromptPiece>{{text, true}});
+  ASSERT_EQ(ids.size(), 40'000u);
+  EXPECT_EQ(ids[0], 256);
+  EXPECT_EQ(ids[39'999], 'x');
+}
+
 TEST(EncodePieces, PieceBordersInPlainTextDoNotShow) {
   const Tokenizer tokenizer = tiny_tokenizer();
   Random random(4);

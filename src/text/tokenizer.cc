@@ -33,6 +33,7 @@ struct Tokenizer::State {
   std::map<std::string, TokenId, std::less<>> added_by_text;
   AddedTokenMatcher raw_matcher;         // tokens found before NFC
   AddedTokenMatcher normalized_matcher;  // tokens found after it
+  AddedTokenMatcher any_matcher;         // both, by the text they are given with
   TokenId size = 0;
   std::string fingerprint;
 
@@ -141,7 +142,7 @@ Status Tokenizer::State::take_added(std::vector<AddedToken> tokens) {
                  tokens.size());
   }
   added = std::move(tokens);
-  std::vector<std::string> raw(added.size()), normalized(added.size());
+  std::vector<std::string> raw(added.size()), normalized(added.size()), all(added.size());
   size_t total = 0;
   for (size_t i = 0; i < added.size(); ++i) {
     const AddedToken& token = added[i];
@@ -164,6 +165,7 @@ Status Tokenizer::State::take_added(std::vector<AddedToken> tokens) {
     }
     const bool after_nfc = token.normalized && nfc && check_nfc(token.text) == NfcNeed::kActive;
     (token.normalized ? normalized : raw)[i] = after_nfc ? normalize_nfc(token.text) : token.text;
+    all[i] = token.text;
     total += token.text.size();
     size = std::max(size, token.id + 1);
   }
@@ -173,6 +175,7 @@ Status Tokenizer::State::take_added(std::vector<AddedToken> tokens) {
   }
   raw_matcher = AddedTokenMatcher::build(raw);
   normalized_matcher = AddedTokenMatcher::build(normalized);
+  any_matcher = AddedTokenMatcher::build(all);
   return Status::ok();
 }
 
@@ -306,6 +309,13 @@ bool Tokenizer::is_special(TokenId id) const {
 bool Tokenizer::is_added(TokenId id) const { return state_->added_by_id.contains(id); }
 
 std::span<const AddedToken> Tokenizer::added_tokens() const { return state_->added; }
+
+std::optional<Tokenizer::AddedMatch> Tokenizer::find_added(std::string_view text,
+                                                           size_t from) const {
+  AddedTokenMatcher::Match match;
+  if (!state_->any_matcher.find(text, from, match)) return std::nullopt;
+  return AddedMatch{match.begin, match.end, state_->added[match.token].id};
+}
 int32_t Tokenizer::size() const { return state_->size; }
 std::string Tokenizer::fingerprint() const { return state_->fingerprint; }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,6 +84,13 @@ class Tokenizer {
   bool is_special(TokenId id) const;
   bool is_added(TokenId id) const;
   std::span<const AddedToken> added_tokens() const;
+  // The first added token that begins at `from` or later, the longest of those that begin there;
+  // nullopt when there is none. Linear in the text that is passed over.
+  struct AddedMatch {
+    size_t begin = 0, end = 0;
+    TokenId id = 0;
+  };
+  std::optional<AddedMatch> find_added(std::string_view text, size_t from) const;
   // One more than the highest id in use. A model's padded rows beyond it must never be sampled.
   int32_t size() const;
   // SHA-256 over the spec, for fingerprints.
