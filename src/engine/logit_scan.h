@@ -11,7 +11,8 @@
 namespace yunqi {
 
 inline constexpr size_t kLogitBlock = 64;
-inline constexpr int kWeightBits = 40;  // the most probable token weighs 2^40
+inline constexpr int kWeightBits = 40;      // the most probable token weighs 2^40
+inline constexpr float kNoWeight = -29.0f;  // exponents from here down weigh nothing
 
 struct LogitCandidate {
   float logit = 0;
@@ -29,8 +30,8 @@ struct LogitSummary {
 
 // round(2^40 exp(x)) for x <= 0, from a degree 7 Taylor polynomial after Cody-Waite reduction;
 // relative error below 3e-7. Plain IEEE operations: the same bits scalar or vectorised.
-inline uint64_t exp_weight(float x) {
-  constexpr float kLowest = -29.0f;      // weighs nothing from here on
+[[gnu::always_inline]] inline uint64_t exp_weight(float x) {
+  constexpr float kLowest = kNoWeight;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   constexpr float kLog2E = 1.44269504f;
   constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
@@ -56,10 +57,16 @@ inline uint64_t exp_weight(float x) {
 // The maximum of each block of kLogitBlock logits, and of all. `block_max` is resized.
 LogitSummary scan_logits(std::span<const float> logits, std::vector<float>& block_max);
 
-// Sum of exp_weight((logit - max) * scale) over all logits whose weight is at least `least`.
-// `block_sums`, when given, receives the sums of the blocks.
-uint64_t sum_weights(std::span<const float> logits, float max, float scale, uint64_t least,
-                     std::vector<uint64_t>* block_sums);
+// The weights exp((logit - max) * scale) of a row, those under `least` counted as nothing.
+struct LogitWeights {
+  float max = 0, scale = 1;
+  uint64_t least = 0;
+};
+
+// Sum of the weights of all logits; `block_sums`, when given, receives those of the blocks. About
+// 0.1 ms for 150,000 logits where there is AVX2, with the same bits anywhere.
+uint64_t sum_weights(std::span<const float> logits, std::span<const float> block_max,
+                     const LogitWeights& weights, std::vector<uint64_t>* block_sums);
 
 // Appends the logits >= bound and > -infinity, in order of id.
 void gather_at_least(std::span<const float> logits, std::span<const float> block_max, float bound,

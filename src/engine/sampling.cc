@@ -15,15 +15,11 @@ constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 constexpr uint64_t kFullWeight = uint64_t{1} << kWeightBits;
 // Top-p over a whole vocabulary first looks at what is within this many nats of the best token.
 constexpr float kNearNats = 8.0f;
-constexpr size_t kMaxSortedNear = 4096;
-// Else at sums by distance from the best token, in steps of 1/64 nat up to where weights are 0.
-constexpr int32_t kBucketsPerNat = 64;
-constexpr size_t kBuckets = 30 * kBucketsPerNat;
 
 // Kept between calls of a thread, so that a step allocates nothing.
 struct Scratch {
   std::vector<float> block_max, floats;
-  std::vector<uint64_t> block_sums, bucket_sums;
+  std::vector<uint64_t> block_sums;
   std::vector<LogitCandidate> candidates, best;
   std::vector<int32_t> counts;  // [vocab], all zero between uses
 };
@@ -96,8 +92,8 @@ bool is_usable(const LogitSummary& summary) {
 }
 
 // log(sum(exp(logits))) from integer weights.
-double log_sum_exp(std::span<const float> logits, float max) {
-  const uint64_t sum = sum_weights(logits, max, 1.0f, 0, nullptr);
+double log_sum_exp(std::span<const float> logits, std::span<const float> block_max, float max) {
+  const uint64_t sum = sum_weights(logits, block_max, {.max = max}, nullptr);
   return static_cast<double>(max) +
          std::log(static_cast<double>(sum) / static_cast<double>(kFullWeight));
 }
@@ -159,38 +155,42 @@ LogitCandidate cut_sorted(const Distribution& d, std::span<const LogitCandidate>
   return sorted.back();
 }
 
-// Top-p's last token over the whole row. Either way below gives the same one: sums are exact.
-LogitCandidate top_p_cut(const Distribution& d, uint64_t target, Scratch& scratch) {
-  auto& candidates = scratch.candidates;
-  candidates.clear();
-  gather_at_least(d.logits, d.block_max, d.max - kNearNats / d.scale, candidates);
-  if (candidates.size() <= kMaxSortedNear) {
-    uint64_t near = 0;
-    for (const LogitCandidate& candidate : candidates) near += d.weight(candidate.logit);
-    if (near >= target) {
-      std::sort(candidates.begin(), candidates.end());
-      return cut_sorted(d, candidates, 0, target);
-    }
-  }
-  const auto bucket_of = [&d](float logit) {
-    const float nats = (d.max - logit) * d.scale;
-    return nats < 29.5f ? static_cast<size_t>(nats * kBucketsPerNat) : kBuckets - 1;
-  };
-  scratch.bucket_sums.assign(kBuckets, 0);
-  for (const float logit : d.logits) scratch.bucket_sums[bucket_of(logit)] += d.weight(logit);
+// The same of candidates in any order: halves them until few are left to sort.
+LogitCandidate cut_unsorted(const Distribution& d, std::span<LogitCandidate> candidates,
+                            uint64_t target) {
   uint64_t before = 0;
-  size_t bucket = 0;
-  while (bucket + 1 < kBuckets && before + scratch.bucket_sums[bucket] < target) {
-    before += scratch.bucket_sums[bucket++];
-  }
-  candidates.clear();
-  for (size_t i = 0; i < d.logits.size(); ++i) {
-    if (bucket_of(d.logits[i]) == bucket) {
-      candidates.push_back({d.logits[i], static_cast<int32_t>(i)});
+  while (candidates.size() > 64) {
+    const size_t half = candidates.size() / 2;
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(half),
+                     candidates.end());
+    uint64_t better = 0;
+    for (const LogitCandidate& candidate : candidates.first(half)) {
+      better += d.weight(candidate.logit);
+    }
+    if (before + better >= target) {
+      candidates = candidates.first(half);
+    } else {
+      before += better;
+      candidates = candidates.subspan(half);
     }
   }
   std::sort(candidates.begin(), candidates.end());
   return cut_sorted(d, candidates, before, target);
+}
+
+// Top-p's last token over the whole row, most often found among the tokens near the best one. All
+// ways give the same one: sums are exact.
+LogitCandidate top_p_cut(const Distribution& d, uint64_t target, Scratch& scratch) {
+  auto& candidates = scratch.candidates;
+  uint64_t near = 0;
+  for (const float nats : {kNearNats, -kNoWeight}) {
+    candidates.clear();
+    gather_at_least(d.logits, d.block_max, d.max - nats / d.scale, candidates);
+    near = 0;
+    for (const LogitCandidate& candidate : candidates) near += d.weight(candidate.logit);
+    if (near >= target) break;
+  }
+  return cut_unsorted(d, candidates, std::min(near, target));
 }
 
 // Walks candidates in order of id until the kept weights pass a random share of their sum.
@@ -210,7 +210,7 @@ int32_t draw_from(const Distribution& d, std::span<const LogitCandidate> by_id,
 // The same over the whole row, with the sums of blocks to skip by. Only for an uncut row.
 int32_t draw_from_all(const Distribution& d, const SamplingParams& params,
                       const SamplingContext& context, std::vector<uint64_t>& block_sums) {
-  const uint64_t total = sum_weights(d.logits, d.max, d.scale, d.least, &block_sums);
+  const uint64_t total = sum_weights(d.logits, d.block_max, {d.max, d.scale, d.least}, &block_sums);
   uint64_t left = random_below(total, params, context);
   size_t block = 0;
   while (left >= block_sums[block]) left -= block_sums[block++];
@@ -245,7 +245,7 @@ int32_t choose(std::span<float> logits, const SamplingParams& params,
       d.last = cut_sorted(d, candidates, 0, top_p_target(params.top_p, total));
     }
   } else if (params.top_p < 1.0f) {
-    const uint64_t total = sum_weights(logits, d.max, d.scale, 0, nullptr);
+    const uint64_t total = sum_weights(logits, d.block_max, {d.max, d.scale, 0}, nullptr);
     d.last = top_p_cut(d, top_p_target(params.top_p, total), scratch);
     candidates.clear();
     gather_at_least(logits, scratch.block_max, d.last.logit, candidates);
@@ -283,7 +283,7 @@ SampledToken sample(std::span<float> logits, const SamplingParams& params,
   if (context.top_logprobs >= 0) {
     const LogitSummary summary = scan_logits(logits, scratch.block_max);
     if (!is_usable(summary)) return out;
-    normaliser = log_sum_exp(logits, summary.max);
+    normaliser = log_sum_exp(logits, scratch.block_max, summary.max);
     if (context.top_logprobs > 0) {
       add_top(logits, normaliser, context.top_logprobs, scratch, out);
     }
@@ -308,7 +308,7 @@ SampledToken score_token(std::span<const float> logits, int32_t vocab, int32_t t
   out.token = -1;
   const LogitSummary summary = scan_logits(logits, scratch.block_max);
   if (!is_usable(summary) || !in_vocab(token, logits)) return out;
-  const double normaliser = log_sum_exp(logits, summary.max);
+  const double normaliser = log_sum_exp(logits, scratch.block_max, summary.max);
   out.token = token;
   out.logprob =
       static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - normaliser);

@@ -1,0 +1,7 @@
+# The passes over a row of logits are worth the compiler's vectors, whatever the build type.
+set_source_files_properties(${dir}/logit_scan.cc PROPERTIES COMPILE_OPTIONS -O3)
+# The tests run tiny checkpoints, and that needs a device. Their target is made after this file.
+if(YUNQI_TESTS)
+  cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR}
+                 CALL target_link_libraries yunqi_engine_test PRIVATE yunqi_ops_cpu)
+endif()
