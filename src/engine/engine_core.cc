@@ -182,6 +182,7 @@ bool EngineCore::step() {
       metrics_.queue_seconds.observe(seconds(begin - job->submit_ns));
     }
   }
+  publish(0);  // who runs is known now; the gauges must not lag a step behind
   if (options_.gate != nullptr) options_.gate->enter();
   Result<Matrix<float>> logits = executor_->execute(plan_);
   if (options_.gate != nullptr) options_.gate->leave();
