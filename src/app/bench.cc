@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "app/bench_profile.h"
 #include "app/command.h"
 #include "app/open_model.h"
 #include "app/read_rate.h"
 #include "base/clock.h"
+#include "base/cores.h"
 #include "engine/model_executor.h"
 #include "model/model.h"
 #include "model/synthetic.h"
@@ -23,13 +25,14 @@ struct BenchFlags {
   std::string synthetic, quant = "q4_k_m";
   int prompt = 512, generate = 128, repeat = 3;
   std::vector<int> users = {1};
-  bool json = false;
+  bool json = false, profile = false;
 };
 
 struct Measurement {
   int users = 0;
   double prefill_tokens_per_s = 0, decode_tokens_per_s = 0;
   double ttft_ms = 0;
+  StepProfile prefill, decode;  // of the pass whose decode was fastest, when asked for
 };
 
 double seconds_since(int64_t start_ns) {
@@ -95,23 +98,30 @@ void report(const BenchFlags& flags, const std::string& name, const ModelInfo& i
             const Device& device, const Measurement& m, double read_rate) {
   const double bytes = static_cast<double>(info.weight_bytes_per_token);
   const double used = m.decode_tokens_per_s / std::max(1, m.users) * bytes / 1e9;
-  const Json line = Json::object({{"model", name},
-                                  {"device", device.description()},
-                                  {"users", m.users},
-                                  {"prompt", flags.prompt},
-                                  {"generate", flags.generate},
-                                  {"prefill_tokens_per_s", m.prefill_tokens_per_s},
-                                  {"decode_tokens_per_s", m.decode_tokens_per_s},
-                                  {"time_to_first_token_ms", m.ttft_ms},
-                                  {"weight_bytes_per_token", info.weight_bytes_per_token},
-                                  {"read_gb_per_s", read_rate},
-                                  {"decode_read_share", used / read_rate}});
+  Json line = Json::object({{"model", name},
+                            {"device", device.description()},
+                            {"users", m.users},
+                            {"prompt", flags.prompt},
+                            {"generate", flags.generate},
+                            {"prefill_tokens_per_s", m.prefill_tokens_per_s},
+                            {"decode_tokens_per_s", m.decode_tokens_per_s},
+                            {"time_to_first_token_ms", m.ttft_ms},
+                            {"weight_bytes_per_token", info.weight_bytes_per_token},
+                            {"read_gb_per_s", read_rate},
+                            {"decode_read_share", used / read_rate}});
+  const int threads = flags.model.threads > 0 ? flags.model.threads : available_cores();
   if (flags.json) {
+    if (flags.profile) {
+      line.set("profile", Json::object({{"prefill", m.prefill.to_json(read_rate, threads)},
+                                        {"decode", m.decode.to_json(read_rate, threads)}}));
+    }
     std::printf("%s\n", line.dump().c_str());
   } else {
     std::printf("%-28s users %3d  prefill %8.1f tok/s  decode %8.1f tok/s  %3.0f%% of %.1f GB/s\n",
                 name.c_str(), m.users, m.prefill_tokens_per_s, m.decode_tokens_per_s,
                 100 * used / read_rate, read_rate);
+    m.prefill.print("prefill", read_rate, threads);
+    m.decode.print("decode", read_rate, threads);
   }
   std::fflush(stdout);
 }
@@ -148,8 +158,12 @@ Status bench(const BenchFlags& flags) {
   const int most_users = *std::max_element(flags.users.begin(), flags.users.end());
   LoadOptions load{.numerics = options.numerics};
   load.max_context = flags.prompt + flags.generate + 1;
-  YQ_TRY(const std::unique_ptr<Device> device,
+  YQ_TRY(const std::unique_ptr<Device> cpu,
          make_cpu_device({.threads = flags.model.threads, .isa = {}}));
+  BenchProfile profile;
+  std::unique_ptr<Device> profiled;
+  if (flags.profile) profiled = make_profiled_device(*cpu, profile.target());
+  Device* const device = flags.profile ? profiled.get() : cpu.get();
   YQ_TRY(std::unique_ptr<Model> model, load_model(*checkpoint, *device, load));
   const ModelInfo info = model->info();
   ModelExecutorOptions executor_options{.load = load};
@@ -158,6 +172,7 @@ Status bench(const BenchFlags& flags) {
       kv_bytes_for(*model, options.numerics.kv, most_users, load.max_context);
   YQ_TRY(std::unique_ptr<Executor> executor,
          make_model_executor(std::move(model), *device, executor_options));
+  if (flags.profile) executor = profile.wrap(std::move(executor));
   EngineOptions engine_options;
   engine_options.max_sequences = most_users;
   const std::unique_ptr<Engine> engine =
@@ -166,7 +181,12 @@ Status bench(const BenchFlags& flags) {
   for (const int users : flags.users) {
     Measurement best;
     for (int pass = 0; pass < flags.repeat; ++pass) {
+      profile.reset();
       YQ_TRY(const Measurement m, measure(*engine, flags, users, info.vocab_rows));
+      if (flags.profile && m.decode_tokens_per_s > best.decode_tokens_per_s) {
+        best.prefill = profile.prefill();
+        best.decode = profile.decode();
+      }
       best.users = users;
       best.ttft_ms = pass == 0 ? m.ttft_ms : std::min(best.ttft_ms, m.ttft_ms);
       best.prefill_tokens_per_s = std::max(best.prefill_tokens_per_s, m.prefill_tokens_per_s);
@@ -200,6 +220,7 @@ void add_bench_command(CLI::App& root, Action& action) {
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   command.add_flag("--json", flags->json, "JSON lines");
+  command.add_flag("--profile", flags->profile, "time of each kind of operation");
   flags->model.add_to(command);
   command.callback([&action, flags] { action = [flags] { return bench(*flags); }; });
 }
