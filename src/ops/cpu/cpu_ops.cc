@@ -16,9 +16,13 @@
 namespace yunqi {
 namespace {
 
-// Output columns that a worker claims at a time: many for few rows, whose weights stream once.
-constexpr int64_t kFewRows = 8;
+// Output columns that a worker claims at a time. Few rows wait for memory: their chunks are long
+// runs of weights, as long as every thread gets some. Many rows are bound by arithmetic.
+constexpr int64_t kFewRows = 4;
 constexpr int64_t kFewRowsColumns = 64;
+constexpr int64_t kSomeRows = 64;
+constexpr int64_t kSomeRowsColumns = 128;
+constexpr int64_t kChunksPerThread = 4;
 constexpr int64_t kEmbedRowsPerChunk = 8;
 constexpr int64_t kMaxRows = int64_t{1} << 20;
 constexpr int64_t kMaxColumns = int64_t{1} << 24;
@@ -88,6 +92,7 @@ class CpuOps final : public Ops {
                const Worker& worker);
   void compute_groups(const WeightSegment& segment, const Input& input, int64_t group,
                       int64_t groups, float* tile, const Worker& worker);
+  int64_t chunk_columns(int64_t rows, int64_t outputs) const;
   // Calls task(chunk, input rows, worker) for all chunks of `outputs` columns, in parallel.
   template <typename Task>
   void for_chunks(const Input& input, int64_t outputs, Task&& task);
@@ -107,7 +112,7 @@ Status CpuOps::init() {
   const int64_t rows = limits_.max_rows, columns = limits_.max_columns;
   const int64_t cells = rows * columns, blocks = rows * (columns / kBlock + 1);
   const int64_t many_columns = state_->kernels.tile_groups * kLanes;
-  const int64_t tile_cells = std::max((std::min(rows, kFewRows)) * (kFewRowsColumns + 2 * kLanes),
+  const int64_t tile_cells = std::max(std::min(rows, kSomeRows) * (kSomeRowsColumns + 2 * kLanes),
                                       rows * (many_columns + 2 * kLanes));
   const auto threads = static_cast<size_t>(state_->threads());
   workers_.resize(threads);
@@ -207,11 +212,19 @@ void CpuOps::compute(const PackedWeight& w, const Input& input, int64_t begin, i
   }
 }
 
+int64_t CpuOps::chunk_columns(int64_t rows, int64_t outputs) const {
+  if (rows <= kFewRows) return kFewRowsColumns;
+  const int64_t least = int64_t{state_->kernels.tile_groups} * kLanes;
+  if (rows > kSomeRows) return least;
+  int64_t width = kSomeRowsColumns;
+  while (width > least && width * kChunksPerThread * state_->threads() > outputs) width /= 2;
+  return width;
+}
+
 template <typename Task>
 void CpuOps::for_chunks(const Input& input, int64_t outputs, Task&& task) {
   const int64_t rows = input.floats.rows;
-  const int64_t width =
-      rows <= kFewRows ? kFewRowsColumns : int64_t{state_->kernels.tile_groups} * kLanes;
+  const int64_t width = chunk_columns(rows, outputs);
   const int64_t row_block =
       std::max(kMinRowBlock, kRowBlockElements / input.floats.columns / 4 * 4);
   tile_stride_ = width + 2 * kLanes;

@@ -146,7 +146,7 @@ TEST_P(LinearTest, GatedLinearAndResidualMatchFloat64) {
 // Parts of different dtypes, sizes that are no multiple of the lanes, threads 1 to 3, rows alone
 // and in batches: all the same bits.
 TEST_P(LinearTest, RowsThreadsAndStackingChangeNoBit) {
-  const int64_t rows = 37, columns = 512;
+  const int64_t rows = 67, columns = 1280;  // more than one panel of K
   TestRandom random(11);
   const auto x = random.values(static_cast<size_t>(rows * columns));
   const auto norm = random.values(static_cast<size_t>(columns));
@@ -170,8 +170,8 @@ TEST_P(LinearTest, RowsThreadsAndStackingChangeNoBit) {
     const auto device = test_device(GetParam(), threads);
     const auto ops = ops_for(*device, rows, columns);
     const auto weight = prepare(*device, sources, kInt8);
-    for (const int64_t batch :
-         {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{5}, int64_t{8}, int64_t{17}, rows}) {
+    for (const int64_t batch : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{5}, int64_t{8},
+                                int64_t{17}, int64_t{33}, rows}) {
       std::vector<float> y(static_cast<size_t>(rows * outputs));
       for (int64_t r = 0; r < rows; r += batch) {
         const int64_t count = std::min(batch, rows - r);

@@ -62,6 +62,7 @@ void panel_rows(const MatmulArgs& args, const Panel& panel, int64_t begin, int64
     }
   }
   for (int64_t b = 0; b < count; ++b) {
+    panel.ahead->fetch();
     const PanelBlock& block = panel.blocks[b];
     const PanelHalves& halves = panel.halves[b];
     __m256i dots[kRows][kGroups];

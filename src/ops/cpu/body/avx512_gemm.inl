@@ -63,6 +63,7 @@ void panel_rows(const MatmulArgs& args, const Panel& panel, int64_t begin, int64
     sums[r] = begin == 0 ? _mm512_setzero_ps() : load_outputs<kGroups>(tile + r * args.tile_stride);
   }
   for (int64_t b = 0; b < count; ++b) {
+    panel.ahead->fetch();
     const PanelBlock& block = panel.blocks[b];
     const PanelHalves& halves = panel.halves[b];
     __m512i dots[kRows];

@@ -17,9 +17,26 @@ struct alignas(64) PanelHalves {
 };
 static_assert(kPanelBlocks * (sizeof(PanelBlock) + sizeof(PanelHalves)) <= kMatmulScratch);
 
+// The packed bytes of the next panel, fetched a little with every block of this one: else the rows
+// would wait for memory at each unpacking.
+struct Ahead {
+  const uint8_t* at = nullptr;
+  const uint8_t* end = nullptr;
+  size_t next_group = 0;  // the second group's bytes are this much further
+  int lines = 0;          // of 64 bytes, per block
+
+  void fetch() {
+    for (int i = 0; i < lines && at < end; ++i, at += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char*>(at + next_group), _MM_HINT_T1);
+    }
+  }
+};
+
 struct Panel {
   PanelBlock* blocks;
   PanelHalves* halves;
+  Ahead* ahead;
 };
 
 inline void store_vector(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
