@@ -1,0 +1,46 @@
+// What both connections share: parameters are checked before a database sees them.
+#include "store/sql.h"
+
+#include "base/utf8.h"
+
+namespace yunqi {
+
+Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlParam> params,
+                         const RowVisitor& visitor) {
+  for (const SqlParam& param : params) {
+    const auto* text = std::get_if<std::string_view>(&param);
+    if (text == nullptr) continue;
+    if (text->size() > kMaxSqlTextBytes) {
+      return error(Code::kTooLarge, "want a text of at most {} bytes to store, found {}",
+                   kMaxSqlTextBytes, text->size());
+    }
+    if (text->find('\0') != std::string_view::npos || !is_valid_utf8(*text)) {
+      return error(Code::kInvalidArgument, "want UTF-8 text without NUL bytes to store");
+    }
+  }
+  return run_checked(statement, params, visitor);
+}
+
+Status Sql::execute(std::string_view statement, std::initializer_list<SqlParam> params,
+                    const RowVisitor& visitor) {
+  return run(statement, params, visitor).status();
+}
+
+Status Sql::begin() {
+  ++transaction_;
+  return begin_write();
+}
+
+Result<int64_t> Sql::database_seconds() {
+  int64_t seconds = 0;
+  YQ_RETURN_IF_ERROR(
+      execute(is_postgres() ? "SELECT CAST(floor(extract(epoch FROM clock_timestamp())) AS BIGINT)"
+                            : "SELECT unixepoch()",
+              {}, [&](const SqlRow& row) {
+                seconds = row.integer(0);
+                return Status::ok();
+              }));
+  return seconds;
+}
+
+}  // namespace yunqi
