@@ -50,6 +50,7 @@ class ThreadedEngine final : public Engine {
 
   EngineStats stats() const override { return core_.stats(); }
   const ExecutorLimits& limits() const override { return core_.limits(); }
+  std::vector<StepRecord> trace() const override { return core_.trace().snapshot(); }
 
  private:
   void run() {

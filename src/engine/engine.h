@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "engine/request.h"
 #include "engine/step_plan.h"
+#include "engine/step_trace.h"
 
 namespace yunqi {
 
@@ -23,12 +25,24 @@ class StepGate {
   virtual void leave() = 0;
 };
 
+// EngineOptions::speculation.
+inline constexpr int32_t kSpeculationOff = 0, kSpeculationAuto = -1;
+
 struct EngineOptions {
   size_t queue_limit = 512;     // waiting requests; one more is kUnavailable
   int32_t max_sequences = 64;   // running at once
   int32_t prefill_chunk = 256;  // prompt rows of one sequence in one step
   int32_t vocabulary = 0;       // ids from here on are padding, never chosen; 0: limits().vocab
   std::string model_name = {};  // label of the metrics
+  size_t flow_queue_limit = 0;  // waiting requests of one flow; one more is kRateLimited; 0: any
+  // Prompt chunks shrink so that a step which others wait for takes no longer; 0: no target.
+  int32_t itl_target_ms = 100;
+  bool prefix_cache = true;
+  // Names everything that the numbers in a page depend on: model, formats, kernels.
+  std::string cache_identity = {};
+  // Drafts by prompt lookup: off, as many as pay, or up to so many. No output depends on it.
+  int32_t speculation = kSpeculationAuto;
+  int32_t checkpoint_tokens = 512;      // recurrent state is kept every so many tokens of a prompt
   std::shared_ptr<StepGate> gate = {};  // null: the device is this engine's alone
 };
 
@@ -39,6 +53,10 @@ struct EngineStats {
   uint64_t preemptions = 0;
   int64_t last_step_ns = 0;  // clock time of the last finished step
   bool healthy = true;
+  uint64_t cached_tokens = 0;  // of prompt_tokens: found in the prefix cache
+  int32_t cache_pages = 0;     // pages that can be found again; they count as free when unused
+  uint64_t cache_evictions = 0;
+  uint64_t draft_tokens = 0, accepted_draft_tokens = 0;
 };
 
 class Engine {
@@ -50,7 +68,8 @@ class Engine {
   virtual ~Engine() = default;  // stops now: running requests end with kShutdown
 
   // Queues a request. kInvalidArgument (prompt empty, ids out of range, too long for the context,
-  // sampling values out of range), kUnavailable (queue full, draining, unhealthy). Thread-safe;
+  // sampling values out of range), kRateLimited (the flow's own queue is full), kUnavailable (the
+  // engine's queue is full, draining, unhealthy). Thread-safe;
   // never waits. A request past its deadline ends with kError and kUnavailable.
   virtual Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) = 0;
 
@@ -59,6 +78,8 @@ class Engine {
   virtual void drain(int64_t timeout_ms) = 0;
   virtual EngineStats stats() const = 0;
   virtual const ExecutorLimits& limits() const = 0;
+  // The last steps, oldest first. Thread-safe.
+  virtual std::vector<StepRecord> trace() const { return {}; }
 };
 
 }  // namespace yunqi

@@ -1,5 +1,4 @@
-// See engine_core.h. A Job is one request inside the engine; settle() is the only place where one
-// ends.
+// See engine_core.h: the queue, and a step from its plan to its record.
 #include "engine/engine_core.h"
 
 #include <algorithm>
@@ -13,31 +12,20 @@ namespace {
 
 // Room for output tokens that is reserved at submission; more grows by doubling.
 constexpr int64_t kReservedTokens = 4096;
+constexpr double kNsPerMs = 1e6;
 
 double seconds(int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 SchedulerOptions scheduler_options(const EngineOptions& options) {
-  return {options.max_sequences, options.prefill_chunk};
+  SchedulerOptions out;
+  out.max_sequences = options.max_sequences;
+  out.prefill_chunk = options.prefill_chunk;
+  out.prefix_cache = options.prefix_cache;
+  out.checkpoint_tokens = options.checkpoint_tokens;
+  return out;
 }
 
 }  // namespace
-
-struct EngineCore::Job {
-  EngineRequest request;  // `prompt` has moved into sequence.tokens
-  std::shared_ptr<TokenStream> stream;
-  Sequence sequence;
-  bool paused = false;  // by a full stream, until it has kResumeRoom again
-  bool ended = false;   // settled; last_event waits for close_ended()
-  TokenEvent last_event;
-  std::vector<int32_t> forced;  // by the guard; next_forced is the first not yet fed
-  size_t next_forced = 0;
-  int64_t submit_ns = 0;
-  int64_t start_ns = -1, first_token_ns = -1, last_token_ns = -1;  // -1: not yet
-
-  int32_t output_tokens() const { return sequence.size() - sequence.prompt_tokens; }
-  bool wants_logprobs() const { return request.top_logprobs >= 0; }
-  bool has_forced() const { return next_forced < forced.size(); }
-};
 
 EngineCore::EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& options,
                        const Clock& clock, MetricsRegistry* metrics)
@@ -50,10 +38,14 @@ EngineCore::EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& 
       scheduler_(executor_->limits(), scheduler_options(options)) {
   const ExecutorLimits& limits = executor_->limits();
   const auto rows = static_cast<size_t>(limits.max_rows);
+  const auto sequences = static_cast<size_t>(scheduler_.max_sequences());
   plan_.tokens.reserve(rows);
   plan_.positions.reserve(rows);
   plan_.runs.reserve(rows);
   plan_.logit_rows.reserve(static_cast<size_t>(limits.max_logit_rows));
+  plan_.commits.reserve(sequences);
+  plan_.copies.reserve(3 * sequences);
+  left_queue_.reserve(sequences);
   totals_.pages_total = totals_.pages_free = limits.pages;
   stats_ = totals_;
 }
@@ -63,34 +55,71 @@ EngineCore::~EngineCore() {
   end_all(FinishReason::kShutdown, Status::ok());
 }
 
-Result<std::shared_ptr<TokenStream>> EngineCore::submit(EngineRequest request) {
-  YQ_RETURN_IF_ERROR(validate_request(request, limits(), vocab_));
+// ---- the queue ---------------------------------------------------------------------------------
+
+std::unique_ptr<Job> EngineCore::make_job(EngineRequest request) const {
   auto job = std::make_unique<Job>();
   job->stream = std::make_shared<TokenStream>(doorbell_);
   job->request = std::move(request);
   job->submit_ns = clock_.now_ns();
+  const EngineRequest& asked = job->request;
   Sequence& sequence = job->sequence;
   sequence.tokens = std::move(job->request.prompt);
   sequence.prompt_tokens = sequence.size();
-  sequence.priority = job->request.flow.priority;
-  sequence.score_prompt = job->request.prompt_logprobs;
-  const int64_t longest = std::min(
-      sequence.size() + std::min(job->request.max_tokens, kReservedTokens), limits().max_context);
-  sequence.tokens.reserve(static_cast<size_t>(longest));
-  sequence.pages.reserve(static_cast<size_t>(longest / limits().page_tokens + 1));
+  sequence.priority = asked.flow.priority;
+  sequence.flow = asked.flow.id;
+  sequence.weight = asked.flow.weight;
+  sequence.root = root_key(options_.cache_identity, asked.flow.cache_salt);
+  sequence.score_prompt = asked.prompt_logprobs;
+  sequence.checkpoints = asked.checkpoints;
+  const auto longest = static_cast<size_t>(std::min(
+      sequence.size() + std::min(asked.max_tokens, kReservedTokens), limits().max_context));
+  const size_t pages = longest / static_cast<size_t>(limits().page_tokens) + 1;
+  sequence.tokens.reserve(longest);
+  sequence.pages.reserve(pages + 1);
+  sequence.keys.reserve(pages);
+  if (options_.speculation != 0) {
+    sequence.draft.reserve(kMaxDrafts);
+    job->lookup.reserve(longest);
+  }
+  return job;
+}
+
+// A flow's own limit is said first: waiting for the server would not help.
+Status EngineCore::check_queue(uint64_t flow) const {
+  if (!stats_.healthy) {
+    return error(Code::kUnavailable, "the engine stopped after a device error; restart it");
+  }
+  if (!admitting_) return error(Code::kUnavailable, "the engine is shutting down");
+  const auto own = queued_.by_flow.find(flow);
+  const size_t waiting = own == queued_.by_flow.end() ? 0 : own->second;
+  if (options_.flow_queue_limit > 0 && waiting >= options_.flow_queue_limit) {
+    return error(Code::kRateLimited,
+                 "{} of your requests wait already, as many as may; retry later", waiting);
+  }
+  if (queued_.all >= options_.queue_limit) {
+    return error(Code::kUnavailable, "{} requests wait already, as many as may; try again later",
+                 queued_.all);
+  }
+  return Status::ok();
+}
+
+Result<std::shared_ptr<TokenStream>> EngineCore::submit(EngineRequest request) {
+  {
+    // Before any work on it, so that a full engine says so at once.
+    const std::lock_guard lock(mutex_);
+    YQ_RETURN_IF_ERROR(check_queue(request.flow.id));
+  }
+  YQ_RETURN_IF_ERROR(validate_request(request, limits(), vocab_));
+  std::unique_ptr<Job> job = make_job(std::move(request));
   const std::shared_ptr<TokenStream> stream = job->stream;
+  const uint64_t flow = job->sequence.flow;
   {
     const std::lock_guard lock(mutex_);
-    if (!stats_.healthy) {
-      return error(Code::kUnavailable, "the engine stopped after a device error; restart it");
-    }
-    if (!admitting_) return error(Code::kUnavailable, "the engine is shutting down");
-    const size_t waiting = inbox_.size() + static_cast<size_t>(stats_.waiting);
-    if (waiting >= options_.queue_limit) {
-      return error(Code::kUnavailable, "{} requests wait already, as many as may; try again later",
-                   waiting);
-    }
-    sequence.id = next_id_++;
+    YQ_RETURN_IF_ERROR(check_queue(flow));
+    job->sequence.id = next_id_++;
+    ++queued_.all;
+    ++queued_.by_flow[flow];
     inbox_.push_back(std::move(job));
   }
   doorbell_->ring();
@@ -150,6 +179,8 @@ void EngineCore::end_cancelled_and_late(int64_t now) {
   }
 }
 
+// ---- a step ------------------------------------------------------------------------------------
+
 // Sets what the scheduler may plan for the job: its reader's room, and tokens forced earlier.
 void EngineCore::prepare(Job& job) {
   size_t room = job.stream->room();
@@ -163,6 +194,55 @@ void EngineCore::prepare(Job& job) {
   job.sequence.event_room = job.paused ? 0 : static_cast<int32_t>(room);
 }
 
+// Guesses for the sequences that decode in the coming step. With `auto`, as many as pay, and none
+// beside prompts: those fill the step better.
+void EngineCore::propose_drafts() {
+  if (options_.speculation == 0) return;
+  const bool automatic = options_.speculation < 0;
+  StepOutlook step;
+  for (const auto& job : jobs_) {
+    const Sequence& s = job->sequence;
+    if (s.state == Sequence::State::kRunning && !s.paused() && s.decodes()) ++step.rows;
+  }
+  step.tokens = step.rows;
+  const bool worth_trying = !automatic || !scheduler_.prefilling();
+  for (const auto& job : jobs_) {
+    Sequence& s = job->sequence;
+    s.draft.clear();
+    const int64_t left = job->request.max_tokens - job->output_tokens() - 1;
+    if (!worth_trying || left <= 0 || s.state != Sequence::State::kRunning || s.paused() ||
+        !s.decodes() || job->has_forced()) {
+      continue;
+    }
+    const int32_t depth = automatic ? kMaxDrafts : std::min(options_.speculation, kMaxDrafts);
+    job->lookup.propose(s.tokens, static_cast<size_t>(std::min<int64_t>(depth, left)), s.draft);
+    if (!automatic || s.draft.empty()) continue;
+    const double rate = job->acceptance.rate();
+    const int32_t drafts = choose_depth(rate, cost_, step, static_cast<int32_t>(s.draft.size()));
+    if (drafts == 0) job->acceptance.fade();
+    s.draft.resize(static_cast<size_t>(drafts));
+    step.rows += drafts;
+    step.tokens += expected_drafts(rate, drafts);
+  }
+}
+
+// Rows of a step that others wait for the tokens of.
+int32_t EngineCore::row_budget() const {
+  const int32_t most = limits().max_rows;
+  if (options_.itl_target_ms <= 0) return most;
+  return cost_.rows_within(options_.itl_target_ms * kNsPerMs, most);
+}
+
+// Requests that run for the first time.
+void EngineCore::note_started(int64_t now) {
+  for (const auto& job : jobs_) {
+    if (job->start_ns >= 0 || job->sequence.state != Sequence::State::kRunning) continue;
+    job->start_ns = now;
+    left_queue_.push_back(job->sequence.flow);
+    metrics_.queue_seconds.observe(seconds(now - job->submit_ns));
+  }
+}
+
 bool EngineCore::step() {
   const int64_t begin = clock_.now_ns();
   take_arrivals();
@@ -170,22 +250,14 @@ bool EngineCore::step() {
   for (const auto& job : jobs_) {
     if (!job->ended) prepare(*job);
   }
-  close_ended(0);
-  scheduler_.plan(plan_);
-  if (plan_.rows() == 0) {
-    publish(0);  // a paused sequence may have lost its pages
-    return false;
-  }
-  for (const auto& job : jobs_) {
-    if (job->start_ns < 0 && job->sequence.state == Sequence::State::kRunning) {
-      job->start_ns = begin;
-      metrics_.queue_seconds.observe(seconds(begin - job->submit_ns));
-    }
-  }
-  publish(0);  // who runs is known now; the gauges must not lag a step behind
-  if (options_.gate != nullptr) options_.gate->enter();
+  close_ended();
+  propose_drafts();
+  scheduler_.plan(plan_, row_budget());
+  note_started(begin);
+  publish();  // who runs is known now; the gauges must not lag a step behind
+  if (plan_.rows() == 0) return false;
+  const int64_t planned = clock_.now_ns();
   Result<Matrix<float>> logits = executor_->execute(plan_);
-  if (options_.gate != nullptr) options_.gate->leave();
   if (!logits.is_ok()) {
     stop_admission();
     totals_.healthy = false;
@@ -193,160 +265,55 @@ bool EngineCore::step() {
     return false;
   }
   scheduler_.complete(plan_);
-  const int64_t end = clock_.now_ns();
-  use_logits(*logits, end);
-  metrics_.step_seconds.observe(seconds(end - begin));
-  metrics_.step_rows.observe(plan_.rows());
-  close_ended(end);
+  const int64_t executed = clock_.now_ns();
+  record_ = {};
+  use_logits(*logits, executed);
+  record_step(begin, planned, executed);
+  close_ended();
   return true;
 }
 
-// The plan names sequences; jobs are in order of arrival, so of id.
-void EngineCore::use_logits(Matrix<float> logits, int64_t now) {
-  int64_t row = 0;
-  for (const PlannedRun& planned : plan_.runs) {
-    if (!planned.wants_logits) continue;
-    const auto at = std::lower_bound(
-        jobs_.begin(), jobs_.end(), planned.sequence,
-        [](const std::unique_ptr<Job>& job, uint64_t id) { return job->sequence.id < id; });
-    YQ_CHECK(at != jobs_.end() && (*at)->sequence.id == planned.sequence, "no job {}",
-             planned.sequence);
-    Job& job = **at;
-    const int32_t end = planned.run.context + planned.run.rows;
-    for (int32_t i = planned.wants_all_logits ? planned.run.context : end - 1; i < end; ++i) {
-      const std::span<float> values = logits.row_span(row++);
-      if (job.ended) continue;
-      if (i + 1 < job.sequence.prompt_tokens) {
-        score_prompt(job, i + 1, values);
-      } else {
-        choose_token(job, values, now);
-      }
-    }
+void EngineCore::record_step(int64_t begin, int64_t planned, int64_t executed) {
+  const int64_t end = clock_.now_ns();
+  cost_.observe(plan_.rows(), end - begin);
+  metrics_.step_seconds.observe(seconds(end - begin));
+  metrics_.step_rows.observe(plan_.rows());
+  ++totals_.steps;
+  totals_.last_step_ns = end;
+  StepRecord& r = record_;
+  r.step = totals_.steps;
+  r.begin_ns = begin;
+  r.plan_ns = planned - begin;
+  r.execute_ns = executed - planned;
+  r.sample_ns = end - executed;
+  r.rows = plan_.rows();
+  r.runs = static_cast<int32_t>(plan_.runs.size());
+  for (const PlannedRun& run : plan_.runs) {
+    r.draft_rows += run.drafts;
+    if (run.wants_logits && run.run.rows == 1 + run.drafts) ++r.decode_rows;
   }
-}
-
-void EngineCore::score_prompt(Job& job, int32_t index, std::span<float> logits) {
-  TokenEvent event;
-  event.kind = TokenEvent::Kind::kPrompt;
-  event.token = score_token(logits, vocab_, job.sequence.tokens[static_cast<size_t>(index)],
-                            std::max(job.request.top_logprobs, 0));
-  if (event.token.token < 0) {
-    settle(job, FinishReason::kError, -1,
-           error(Code::kInternal, "the model gave no finite logits for prompt token {}", index));
-    return;
-  }
-  job.stream->push(std::move(event));
-}
-
-void EngineCore::choose_token(Job& job, std::span<float> logits, int64_t now) {
-  const std::span<const int32_t> tokens = job.sequence.tokens;
-  const auto prompt_tokens = static_cast<size_t>(job.sequence.prompt_tokens);
-  SamplingContext context;
-  context.prompt = tokens.first(prompt_tokens);
-  context.output = tokens.subspan(prompt_tokens);
-  context.vocab = vocab_;
-  context.choice = job.request.choice;
-  context.top_logprobs = job.request.top_logprobs;
-  if (job.has_forced()) {
-    context.forced = job.forced[job.next_forced++];
-  } else if (job.request.guard != nullptr) {
-    context.allowed = job.request.guard->mask();
-  }
-  SampledToken token = sample(logits, job.request.sampling, context);
-  if (token.token < 0) {
-    settle(job, FinishReason::kError, -1,
-           error(Code::kInternal,
-                 "no token can follow {} output tokens: the model's logits are not "
-                 "finite, or its guard allows nothing",
-                 job.output_tokens()));
-    return;
-  }
-  emit(job, std::move(token), now);
-  if (!job.wants_logprobs()) emit_forced(job, now);
-}
-
-// Forced tokens need no logits unless their logprobs are wanted: all that fit the stream at once.
-void EngineCore::emit_forced(Job& job, int64_t now) {
-  while (!job.ended && job.has_forced() && job.stream->has_room()) {
-    SampledToken token;
-    token.token = job.forced[job.next_forced++];
-    if (token.token < 0 || token.token >= vocab_) {
-      settle(job, FinishReason::kError, -1,
-             error(Code::kInternal, "a guard forced token {} of {}", token.token, vocab_));
-      return;
-    }
-    emit(job, std::move(token), now);
-  }
-}
-
-// A chosen token: ends the request or goes to the reader, the guard and the next step.
-void EngineCore::emit(Job& job, SampledToken token, int64_t now) {
-  const int32_t id = token.token;
-  const std::vector<int32_t>& stop_ids = job.request.stop_ids;
-  if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
-    settle(job, FinishReason::kStop, id, Status::ok());
-    return;
-  }
-  if (job.first_token_ns < 0) {
-    job.first_token_ns = now;
-    metrics_.first_token_seconds.observe(seconds(now - job.submit_ns));
-    metrics_.prompt_tokens.add(static_cast<uint64_t>(job.sequence.prompt_tokens));
-    totals_.prompt_tokens += static_cast<uint64_t>(job.sequence.prompt_tokens);
-  } else {
-    metrics_.inter_token_seconds.observe(seconds(now - job.last_token_ns));
-  }
-  job.last_token_ns = now;
-  metrics_.output_tokens.add();
-  ++totals_.output_tokens;
-  job.sequence.tokens.push_back(id);
-  TokenEvent event;
-  event.token = std::move(token);
-  job.stream->push(std::move(event));
-  GuardVerdict verdict;
-  if (job.request.guard != nullptr) verdict = job.request.guard->accept(id);
-  if (verdict.action == GuardVerdict::Action::kStop) {
-    settle(job, FinishReason::kStop, -1, Status::ok());
-    return;
-  }
-  if (verdict.action == GuardVerdict::Action::kForce) {
-    job.forced = std::move(verdict.forced);
-    job.next_forced = 0;
-  }
-  if (job.output_tokens() >= job.request.max_tokens ||
-      job.sequence.size() >= limits().max_context) {
-    settle(job, FinishReason::kLength, -1, Status::ok());
-  }
-}
-
-// The one exit: frees the sequence's state and counts it; close_ended() then closes its stream.
-void EngineCore::settle(Job& job, FinishReason reason, int32_t stop_id, Status status) {
-  YQ_CHECK(!job.ended, "request {} ends twice", job.sequence.id);
-  job.ended = true;
-  const int64_t now = clock_.now_ns();
-  TokenEvent& event = job.last_event;
-  event.kind = TokenEvent::Kind::kFinished;
-  event.finish = reason;
-  event.stop_id = stop_id;
-  event.error = std::move(status);
-  event.prompt_tokens = job.sequence.prompt_tokens;
-  event.output_tokens = job.output_tokens();
-  const int64_t started = job.start_ns >= 0 ? job.start_ns : now;
-  const int64_t first = job.first_token_ns >= 0 ? job.first_token_ns : now;
-  event.queue_ns = started - job.submit_ns;
-  event.prefill_ns = first - started;
-  event.decode_ns = now - first;
-  scheduler_.remove(&job.sequence);
-  job.request.guard.reset();
-  metrics_.request_seconds.observe(seconds(now - job.submit_ns));
-  metrics_.count_finish(reason);
-  ++totals_.finished;
-  if (reason == FinishReason::kCancelled) ++totals_.cancelled;
+  r.prefill_rows = r.rows - r.decode_rows - r.draft_rows;
+  const PrefixCacheStats& cache = scheduler_.cache().stats();
+  r.running = static_cast<int32_t>(scheduler_.running().size());
+  r.waiting = static_cast<int32_t>(scheduler_.waiting().size());
+  r.pages_free = scheduler_.cache().available();
+  r.cache_pages = cache.pages;
+  r.cache_hit_pages = static_cast<int32_t>(cache.hit_pages - traced_.hit_pages);
+  r.cache_evictions = static_cast<int32_t>(cache.evicted - traced_.evicted);
+  r.preemptions = static_cast<int32_t>(scheduler_.preemptions() - traced_preemptions_);
+  traced_ = cache;
+  traced_preemptions_ = scheduler_.preemptions();
+  totals_.draft_tokens += static_cast<uint64_t>(r.draft_rows);
+  totals_.accepted_draft_tokens += static_cast<uint64_t>(r.drafts_accepted);
+  metrics_.draft_tokens.add(static_cast<uint64_t>(r.draft_rows));
+  metrics_.accepted_tokens.add(static_cast<uint64_t>(r.drafts_accepted));
+  trace_.add(record_);
 }
 
 // Ended requests leave: what stats() says comes first, so that a reader who saw the end sees it
 // too.
-void EngineCore::close_ended(int64_t step_ns) {
-  publish(step_ns);
+void EngineCore::close_ended() {
+  publish();
   for (const auto& job : jobs_) {
     if (job->ended) job->stream->push(std::move(job->last_event));
   }
@@ -358,27 +325,32 @@ void EngineCore::end_all(FinishReason reason, const Status& status) {
   for (const auto& job : jobs_) {
     if (!job->ended) settle(*job, reason, -1, status);
   }
-  close_ended(0);
+  close_ended();
 }
 
-void EngineCore::publish(int64_t step_ns) {
-  const PagePool& pages = scheduler_.pages();
+void EngineCore::publish() {
+  const PrefixCache& cache = scheduler_.cache();
+  const int32_t pages = std::max(scheduler_.pages().total(), 1);
   metrics_.running.set(static_cast<double>(scheduler_.running().size()));
   metrics_.waiting.set(static_cast<double>(scheduler_.waiting().size()));
-  metrics_.kv_usage.set(static_cast<double>(pages.total() - pages.free()) /
-                        static_cast<double>(std::max(pages.total(), 1)));
-  metrics_.preemptions.add(scheduler_.preemptions() - preemptions_counted_);
-  preemptions_counted_ = scheduler_.preemptions();
+  metrics_.kv_usage.set(static_cast<double>(pages - cache.available()) / pages);
+  metrics_.cache_pages.set(cache.stats().pages);
+  metrics_.preemptions.add(scheduler_.preemptions() - totals_.preemptions);
+  metrics_.cache_evictions.add(cache.stats().evicted - totals_.cache_evictions);
   totals_.running = static_cast<int64_t>(scheduler_.running().size());
   totals_.waiting = static_cast<int64_t>(scheduler_.waiting().size());
-  totals_.pages_free = pages.free();
+  totals_.pages_free = cache.available();
+  totals_.cache_pages = cache.stats().pages;
+  totals_.cache_evictions = cache.stats().evicted;
   totals_.preemptions = scheduler_.preemptions();
-  if (step_ns != 0) {
-    ++totals_.steps;
-    totals_.last_step_ns = step_ns;
-  }
   const std::lock_guard lock(mutex_);
   stats_ = totals_;
+  for (const uint64_t flow : left_queue_) {
+    --queued_.all;
+    const auto at = queued_.by_flow.find(flow);
+    if (--at->second == 0) queued_.by_flow.erase(at);
+  }
+  left_queue_.clear();
 }
 
 }  // namespace yunqi

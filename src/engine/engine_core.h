@@ -1,15 +1,20 @@
 // The engine without its thread: takes submitted requests, plans and runs one step at a time,
 // chooses tokens and ends requests. Engine wraps it in a thread; tests call step() themselves.
-// submit(), stop_admission() and stats() are thread-safe; everything else is one thread's.
+// engine_core.cc has the queue and the step, engine_tokens.cc what becomes of a step's logits.
+// submit(), stop_admission(), stats() and trace() are thread-safe; everything else is one thread's.
 #pragma once
 
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/engine.h"
 #include "engine/engine_metrics.h"
+#include "engine/job.h"
 #include "engine/scheduler.h"
+#include "engine/step_cost.h"
+#include "engine/step_trace.h"
 
 namespace yunqi {
 
@@ -24,6 +29,7 @@ class EngineCore {
   // From now on submit() says kUnavailable.
   void stop_admission();
   EngineStats stats() const;
+  const StepTrace& trace() const { return trace_; }
   const ExecutorLimits& limits() const { return executor_->limits(); }
 
   // One step: takes arrivals, ends cancelled and late requests, runs a plan. False when no row
@@ -38,19 +44,34 @@ class EngineCore {
   const Scheduler& scheduler() const { return scheduler_; }  // for invariants
 
  private:
-  struct Job;
+  // Requests that have not run yet, for the limits of the queue.
+  struct Queued {
+    size_t all = 0;
+    std::unordered_map<uint64_t, size_t> by_flow;
+  };
 
+  // engine_core.cc
+  std::unique_ptr<Job> make_job(EngineRequest request) const;
+  Status check_queue(uint64_t flow) const;  // needs mutex_
   void take_arrivals();
   void end_cancelled_and_late(int64_t now);
   void prepare(Job& job);
+  void propose_drafts();
+  int32_t row_budget() const;
+  void note_started(int64_t now);
+  void record_step(int64_t begin, int64_t planned, int64_t executed);
+  void close_ended();
+  void publish();
+
+  // engine_tokens.cc
+  Job& job_of(uint64_t sequence);
   void use_logits(Matrix<float> logits, int64_t now);
+  void use_drafted(Job& job, const PlannedRun& run, Matrix<float> logits, int64_t now);
   void score_prompt(Job& job, int32_t index, std::span<float> logits);
   void choose_token(Job& job, std::span<float> logits, int64_t now);
   void emit(Job& job, SampledToken token, int64_t now);
   void emit_forced(Job& job, int64_t now);
   void settle(Job& job, FinishReason reason, int32_t stop_id, Status status);
-  void close_ended(int64_t step_ns);
-  void publish(int64_t step_ns);
 
   const std::unique_ptr<Executor> executor_;
   const EngineOptions options_;
@@ -61,14 +82,20 @@ class EngineCore {
 
   // One thread's.
   Scheduler scheduler_;
+  StepCost cost_;
   StepPlan plan_;
   std::vector<std::unique_ptr<Job>> jobs_;      // in order of arrival
   std::vector<std::unique_ptr<Job>> arrivals_;  // scratch of take_arrivals
-  uint64_t preemptions_counted_ = 0;
-  EngineStats totals_;  // published as stats_ after each step
+  std::vector<uint64_t> left_queue_;            // flows of requests that ran or ended; publish()
+  EngineStats totals_;                          // published as stats_
+  StepRecord record_;                           // of the step that runs
+  PrefixCacheStats traced_;                     // as of the last record
+  uint64_t traced_preemptions_ = 0;             // likewise
+  StepTrace trace_;
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Job>> inbox_;  // guarded by mutex_
+  Queued queued_;                            // guarded by mutex_
   EngineStats stats_;                        // guarded by mutex_
   uint64_t next_id_ = 1;                     // guarded by mutex_
   bool admitting_ = true;                    // guarded by mutex_

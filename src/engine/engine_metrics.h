@@ -24,7 +24,12 @@ struct EngineMetrics {
   Gauge& running;
   Gauge& waiting;
   Gauge& kv_usage;  // share of the pages that is taken, 0 to 1
+  Gauge& cache_pages;
   Counter& preemptions;
+  Counter& cached_tokens;
+  Counter& cache_evictions;
+  Counter& draft_tokens;
+  Counter& accepted_tokens;
   Counter& prompt_tokens;
   Counter& output_tokens;
   Histogram& queue_seconds;

@@ -2,7 +2,9 @@
 #include "engine/invariants.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <vector>
 
 namespace yunqi {
 namespace {
@@ -30,6 +32,61 @@ Status check_list(std::span<Sequence* const> list, Sequence::State state, const 
   return Status::ok();
 }
 
+// Each page is held by the running sequences that list it, and once by the cache that knows it.
+Status check_pages(const Scheduler& scheduler) {
+  const PagePool& pool = scheduler.pages();
+  std::vector<int32_t> held(static_cast<size_t>(pool.total()), 0);
+  for (const Sequence* s : scheduler.running()) {
+    for (const int32_t page : s->pages) {
+      if (page < 0 || page >= pool.total()) {
+        return error(Code::kInternal, "{} has page {} of {}", s->id, page, pool.total());
+      }
+      ++held[static_cast<size_t>(page)];
+    }
+    for (int32_t i = 0; i < static_cast<int32_t>(s->pages.size()); ++i) {
+      const int32_t page = s->pages[static_cast<size_t>(i)];
+      if (scheduler.cache().contains(page) != (i < s->shared)) {
+        return error(Code::kInternal, "{}: its page {} (number {}), {} shared", s->id, i, page,
+                     s->shared);
+      }
+    }
+  }
+  int32_t free = 0;
+  for (int32_t page = 0; page < pool.total(); ++page) {
+    const int32_t holders =
+        held[static_cast<size_t>(page)] + (scheduler.cache().contains(page) ? 1 : 0);
+    if (holders != pool.references(page)) {
+      return error(Code::kInternal, "page {}: {} holders, {} references", page, holders,
+                   pool.references(page));
+    }
+    free += holders == 0 ? 1 : 0;
+  }
+  if (free != pool.free()) {
+    return error(Code::kInternal, "{} pages are free, {} are listed", free, pool.free());
+  }
+  if (!scheduler.cache().consistent()) {
+    return error(Code::kInternal, "the prefix cache's tree is broken");
+  }
+  return Status::ok();
+}
+
+// Each state slot is worked in by one running sequence, or keeps a state, or is free.
+Status check_states(const Scheduler& scheduler) {
+  const StateSlots& states = scheduler.states();
+  std::set<int32_t> used;
+  for (const Sequence* s : scheduler.running()) {
+    if (states.enabled() != (s->slot >= 0) || (s->slot >= 0 && !used.insert(s->slot).second)) {
+      return error(Code::kInternal, "{} has state slot {}", s->id, s->slot);
+    }
+  }
+  const auto live = static_cast<int32_t>(used.size());
+  if (states.free() + states.kept_states() + live != states.total()) {
+    return error(Code::kInternal, "{} states, {} worked in, {} kept, {} free", states.total(), live,
+                 states.kept_states(), states.free());
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Status check_scheduler(const Scheduler& scheduler) {
@@ -44,26 +101,12 @@ Status check_scheduler(const Scheduler& scheduler) {
                  scheduler.max_sequences());
   }
   for (const Sequence* s : scheduler.waiting()) {
-    if (!s->pages.empty()) return error(Code::kInternal, "{} waits with pages", s->id);
-  }
-  const PagePool& pool = scheduler.pages();
-  std::vector<int32_t> held(static_cast<size_t>(pool.total()), 0);
-  for (const Sequence* s : scheduler.running()) {
-    for (const int32_t page : s->pages) ++held[static_cast<size_t>(page)];
-  }
-  int32_t free = 0;
-  for (int32_t page = 0; page < pool.total(); ++page) {
-    const int32_t holders = held[static_cast<size_t>(page)];
-    if (holders != pool.references(page)) {
-      return error(Code::kInternal, "page {}: {} holders, {} references", page, holders,
-                   pool.references(page));
+    if (!s->pages.empty() || s->slot >= 0) {
+      return error(Code::kInternal, "{} waits with pages or state", s->id);
     }
-    free += holders == 0 ? 1 : 0;
   }
-  if (free != pool.free()) {
-    return error(Code::kInternal, "{} pages are free, {} are listed", free, pool.free());
-  }
-  return Status::ok();
+  YQ_RETURN_IF_ERROR(check_pages(scheduler));
+  return check_states(scheduler);
 }
 
 Status check_plan(const StepPlan& plan, const ExecutorLimits& limits) {
@@ -75,7 +118,7 @@ Status check_plan(const StepPlan& plan, const ExecutorLimits& limits) {
   }
   int32_t row = 0;
   std::set<uint64_t> sequences;
-  std::set<int32_t> pages;
+  std::map<int32_t, int32_t> users, writers;  // by page
   for (const PlannedRun& planned : plan.runs) {
     const SequenceRun& run = planned.run;
     const int64_t end = int64_t{run.context} + run.rows;
@@ -89,12 +132,20 @@ Status check_plan(const StepPlan& plan, const ExecutorLimits& limits) {
     if (!sequences.insert(planned.sequence).second) {
       return error(Code::kInternal, "{} has two runs", planned.sequence);
     }
-    for (const int32_t page : run.pages) {
-      if (page < 0 || page >= limits.pages || !pages.insert(page).second) {
-        return error(Code::kInternal, "{}: page {} is not its own", planned.sequence, page);
+    for (size_t i = 0; i < run.pages.size(); ++i) {
+      const int32_t page = run.pages[i];
+      if (page < 0 || page >= limits.pages) {
+        return error(Code::kInternal, "{}: page {} does not exist", planned.sequence, page);
       }
+      ++users[page];
+      if ((static_cast<int64_t>(i) + 1) * limits.page_tokens > run.context) ++writers[page];
     }
     row += run.rows;
+  }
+  for (const auto& [page, count] : writers) {
+    if (count > 1 || users[page] > 1) {
+      return error(Code::kInternal, "page {} is written, and shared by {} runs", page, users[page]);
+    }
   }
   const bool ascends = std::is_sorted(plan.logit_rows.begin(), plan.logit_rows.end());
   if (row != plan.rows() || !ascends ||

@@ -3,6 +3,7 @@
 #include "engine/model_executor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -128,7 +129,40 @@ class ModelExecutor final : public Executor {
     return logits;
   }
 
+  uint64_t page_bytes() const override {
+    uint64_t bytes = 0;
+    for (const KvLayer& layer : kv_) bytes += layer.page_stride;
+    return bytes;
+  }
+  Status read_page(int32_t page, std::span<std::byte> bytes) override {
+    YQ_RETURN_IF_ERROR(check_page(page, bytes.size()));
+    size_t at = 0;
+    for (const KvLayer& layer : kv_) {
+      std::memcpy(bytes.data() + at, page_of(layer, page), layer.page_stride);
+      at += layer.page_stride;
+    }
+    return Status::ok();
+  }
+  Status write_page(int32_t page, std::span<const std::byte> bytes) override {
+    YQ_RETURN_IF_ERROR(check_page(page, bytes.size()));
+    size_t at = 0;
+    for (const KvLayer& layer : kv_) {
+      std::memcpy(page_of(layer, page), bytes.data() + at, layer.page_stride);
+      at += layer.page_stride;
+    }
+    return Status::ok();
+  }
+
  private:
+  static std::byte* page_of(const KvLayer& layer, int32_t page) {
+    return layer.data + static_cast<uint64_t>(page) * layer.page_stride;
+  }
+  Status check_page(int32_t page, size_t bytes) const {
+    if (page >= 0 && page < limits_.pages && bytes == page_bytes()) return Status::ok();
+    return error(Code::kInternal, "page {} of {}, {} bytes of {}", page, limits_.pages, bytes,
+                 page_bytes());
+  }
+
   // Members go in reverse: operations before the memory they work on.
   const std::unique_ptr<Model> model_;
   const std::unique_ptr<Ops> ops_;

@@ -58,11 +58,14 @@ struct EngineRequest {
   bool prompt_logprobs = false;       // also score the prompt (echo)
   std::unique_ptr<TokenGuard> guard;  // may be null
   Flow flow;
+  // Prompt positions where messages end, ascending: recurrent state is worth keeping there.
+  std::vector<int32_t> checkpoints = {};
 };
 
 inline constexpr int32_t kMaxTopLogprobs = 20;
 inline constexpr size_t kMaxStopIds = 64;
 inline constexpr size_t kMaxLogitBias = 1024;
+inline constexpr size_t kMaxCheckpoints = 4096;
 
 struct TokenEvent {
   enum class Kind { kPrompt, kToken, kFinished };
@@ -72,7 +75,8 @@ struct TokenEvent {
   FinishReason finish = FinishReason::kNone;  // kFinished
   int32_t stop_id = -1;                       // kFinished by a stop id: which
   Status error;                               // kFinished with kError
-  // kFinished: counts and times for usage and timings.
+  // kFinished: counts and times for usage and timings. cached_tokens of the prompt were found, not
+  // computed.
   int64_t prompt_tokens = 0, cached_tokens = 0, output_tokens = 0;
   int64_t queue_ns = 0, prefill_ns = 0, decode_ns = 0;
 };

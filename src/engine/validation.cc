@@ -78,6 +78,11 @@ Status validate_request(const EngineRequest& request, const ExecutorLimits& limi
   for (const int32_t id : request.stop_ids) {
     YQ_RETURN_IF_ERROR(check_id(id, limits.vocab, "stop_token_ids"));
   }
+  if (request.checkpoints.size() > kMaxCheckpoints) {
+    return error(Code::kInvalidArgument, "checkpoints: at most {}, found {}", kMaxCheckpoints,
+                 request.checkpoints.size())
+        .at("checkpoints");
+  }
   if (request.choice < 0) {
     return error(Code::kInvalidArgument, "choice: expected 0 or more, found {}", request.choice)
         .at("choice");
