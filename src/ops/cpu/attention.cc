@@ -37,6 +37,16 @@ float quantize_vector(std::span<const float> x, int8_t* codes) {
   return largest / 127.0f;
 }
 
+// Pages lie anywhere: the hardware would see each one's streams anew.
+void prefetch(const KvBlock& block, size_t group_bytes) {
+  for (int g = 0; g * kKvGroup < block.tokens; ++g) {
+    for (size_t line = 0; line < group_bytes; line += 64) {
+      __builtin_prefetch(block.keys[g] + line);
+      __builtin_prefetch(block.values[g] + line);
+    }
+  }
+}
+
 }  // namespace
 
 struct CpuAttention::Worker {
@@ -184,31 +194,39 @@ void CpuAttention::attend_chunk(Matrix<float> qkv, const AttentionArgs& args, in
     std::fill_n(query.out, head_dim, 0.0f);
   }
 
-  float* keys = worker.block;
-  float* values = keys + kKvBlock * head_dim;
-  int64_t active = 0;  // queries before this one have seen all their tokens
-  for (int64_t token = 0; token < longest; token += kKvBlock) {
+  const AttentionShape shape{head_dim, format_index(layout.format)};
+  const std::byte* data = args.kv.data + static_cast<size_t>(kv_head) * page.head_bytes();
+  const auto block_at = [&](int64_t token) {
     KvBlock block{};
     block.tokens = static_cast<int>(std::min<int64_t>(kKvBlock, longest - token));
     for (int g = 0; g * kKvGroup < block.tokens; ++g) {
       const int64_t at = token + g * kKvGroup;
       const auto slot = static_cast<size_t>(at % layout.page_tokens);
       const int32_t index = sequence.pages[static_cast<size_t>(at / layout.page_tokens)];
-      const std::byte* head = args.kv.data + static_cast<uint64_t>(index) * args.kv.page_stride +
-                              static_cast<size_t>(kv_head) * page.head_bytes();
+      const std::byte* head = data + static_cast<uint64_t>(index) * args.kv.page_stride;
       block.keys[g] = reinterpret_cast<const uint8_t*>(head + page.keys_at(slot));
       block.values[g] = reinterpret_cast<const uint8_t*>(head + page.values_at(slot));
       block.key_scales[g] = reinterpret_cast<const float*>(head + page.key_scales_offset()) + slot;
       block.value_scales[g] =
           reinterpret_cast<const float*>(head + page.value_scales_offset()) + slot;
     }
-    state_.kernels.load_kv(block, format_index(layout.format), head_dim, keys, values);
+    return block;
+  };
+  int64_t active = 0;  // queries before this one have seen all their tokens
+  KvBlock block = block_at(0);
+  for (int64_t token = 0; token < longest; token += kKvBlock) {
+    KvBlock next{};
+    if (token + kKvBlock < longest) {
+      next = block_at(token + kKvBlock);
+      prefetch(next, page.vector_bytes() * kKvGroup);
+    }
     while (worker.lengths[active] <= token) ++active;
     for (int64_t n = active; n < count; ++n) {
       worker.queries[n].tokens =
           static_cast<int>(std::min<int64_t>(kKvBlock, worker.lengths[n] - token));
     }
-    state_.kernels.attend(keys, values, head_dim, worker.queries + active, count - active);
+    state_.kernels.attend(block, shape, worker.block, worker.queries + active, count - active);
+    block = next;
   }
   for (int64_t n = 0; n < count; ++n) {
     const float inverse = 1.0f / worker.state[n][1];

@@ -94,6 +94,11 @@ struct AttentionQuery {
   int tokens;      // visible tokens of the block, 1..32
 };
 
+struct AttentionShape {
+  int64_t head_dim;
+  int format;  // of keys and values: 0 int8, 1 f16, 2 f32 (KvFormat)
+};
+
 struct Kernels {
   const char* name;
   // Rows at which matmul works best in tiles of `tile_groups` groups; below, any number.
@@ -110,11 +115,8 @@ struct Kernels {
   void (*rope)(float* x, const float* cosines, const float* sines, int64_t half);
   // Rounds to 16-bit floats, to nearest even.
   void (*to_f16)(const float* x, int64_t count, uint16_t* out);
-  // Keys of a block to keys[head_dim][32] and values to values[32][head_dim], as floats.
-  // format: 0 int8, 1 f16, 2 f32 (KvFormat).
-  void (*load_kv)(const KvBlock& block, int format, int64_t head_dim, float* keys, float* values);
-  // Adds one block to each query. keys, values: of load_kv.
-  void (*attend)(const float* keys, const float* values, int64_t head_dim,
+  // Adds one block of keys and values to each query. scratch: 2 * 32 * head_dim floats.
+  void (*attend)(const KvBlock& block, const AttentionShape& shape, float* scratch,
                  const AttentionQuery* queries, int64_t query_count);
 };
 

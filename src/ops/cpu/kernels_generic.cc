@@ -239,8 +239,12 @@ void load_kv(const KvBlock& block, int format, int64_t head_dim, float* keys, fl
   }
 }
 
-void attend(const float* keys, const float* values, int64_t head_dim, const AttentionQuery* queries,
-            int64_t query_count) {
+void attend(const KvBlock& block, const AttentionShape& shape, float* scratch,
+            const AttentionQuery* queries, int64_t query_count) {
+  const int64_t head_dim = shape.head_dim;
+  float* const keys = scratch;
+  float* const values = scratch + kKvBlock * head_dim;
+  load_kv(block, shape.format, head_dim, keys, values);
   for (int64_t n = 0; n < query_count; ++n) {
     const AttentionQuery& query = queries[n];
     float scores[kKvBlock] = {};
@@ -266,7 +270,7 @@ void attend(const float* keys, const float* values, int64_t head_dim, const Atte
 }
 
 constexpr Kernels kTable = {
-    "generic", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, load_kv, attend,
+    "generic", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, attend,
 };
 
 }  // namespace

@@ -1,78 +1,141 @@
 // x86 (AVX2 and FMA): attention over one block of 32 stored tokens. Both products, q K^T and p V,
-// are the same small matmul: rows of a against a matrix whose rows are 8-lane vectors.
+// are the same small matmul: rows of a against a matrix whose rows are 8-lane vectors. For few
+// queries the matrix is read as stored; for many it is turned into floats once. Same numbers.
 
-void load_kv_int8(const KvBlock& block, int64_t head_dim, float* keys, float* values) {
-  for (int g = 0; g * kKvGroup < block.tokens; ++g) {
-    const __m256 key_scales = _mm256_loadu_ps(block.key_scales[g]);
-    for (int64_t i = 0; i < head_dim; ++i) {
-      const __m256i codes = _mm256_cvtepi8_epi32(load_quarter(block.keys[g] + i * kKvGroup));
-      _mm256_storeu_ps(keys + i * kKvBlock + g * kKvGroup,
-                       _mm256_mul_ps(_mm256_cvtepi32_ps(codes), key_scales));
+// Below this many queries, converting again for each few of them is cheaper than storing floats.
+constexpr int64_t kQueriesToLoad = 12;
+
+// Eight stored numbers from `index` on; int8 times `scale`. A format is a KvFormat.
+template <int kFormat>
+inline __m256 load_stored(const uint8_t* data, int64_t index, __m256 scale) {
+  if constexpr (kFormat == 0) {
+    const __m256i codes = _mm256_cvtepi8_epi32(load_quarter(data + index));
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(codes), scale);
+  } else if constexpr (kFormat == 1) {
+    return load_f16x8(data + 2 * index);
+  } else {
+    return _mm256_loadu_ps(reinterpret_cast<const float*>(data) + index);
+  }
+}
+
+// Rows of vectors that multiply() walks: keys are [head_dim] rows of tokens, values [tokens] rows
+// of elements. Each is made for some columns of them, and small enough to live in registers.
+template <int kFormat, int kVectors>
+struct StoredKeyRows {
+  const uint8_t* groups[kVectors];
+  __m256 scales[kVectors];
+  int64_t element = 0;
+  __m256 load(int v) const {
+    return load_stored<kFormat>(groups[v], element * kKvGroup, scales[v]);
+  }
+  void next() { ++element; }
+};
+template <int kFormat>
+struct StoredValueRows {
+  const KvBlock* block;
+  int64_t head_dim, at, token = 0;
+  __m256 load(int v) const {
+    const int64_t group = token / kKvGroup, row = token % kKvGroup;
+    const __m256 scale =
+        kFormat == 0 ? _mm256_broadcast_ss(block->value_scales[group] + row) : _mm256_setzero_ps();
+    return load_stored<kFormat>(block->values[group], row * head_dim + at + 8 * v, scale);
+  }
+  void next() { ++token; }
+};
+struct FloatRows {
+  const float* data;
+  int64_t stride;
+  __m256 load(int v) const { return _mm256_loadu_ps(data + 8 * v); }
+  void next() { data += stride; }
+};
+
+// A block as it lies in its pages.
+template <int kFormat>
+struct StoredBlock {
+  const KvBlock& block;
+  int64_t head_dim;
+
+  template <int kVectors>
+  StoredKeyRows<kFormat, kVectors> keys(int first_group) const {
+    StoredKeyRows<kFormat, kVectors> rows;
+    for (int v = 0; v < kVectors; ++v) {
+      // Groups that do not exist are masked later: any memory will do.
+      const int group = (first_group + v) * kKvGroup < block.tokens ? first_group + v : 0;
+      rows.groups[v] = block.keys[group];
+      rows.scales[v] =
+          kFormat == 0 ? _mm256_loadu_ps(block.key_scales[group]) : _mm256_setzero_ps();
     }
-    for (int t = 0; t < kKvGroup && g * kKvGroup + t < block.tokens; ++t) {
-      const __m256 scale = _mm256_broadcast_ss(block.value_scales[g] + t);
-      float* row = values + (g * kKvGroup + t) * head_dim;
-      for (int64_t i = 0; i < head_dim; i += 8) {
-        const __m256i codes =
-            _mm256_cvtepi8_epi32(load_quarter(block.values[g] + t * head_dim + i));
-        _mm256_storeu_ps(row + i, _mm256_mul_ps(_mm256_cvtepi32_ps(codes), scale));
-      }
+    return rows;
+  }
+  StoredValueRows<kFormat> values(int64_t at) const { return {&block, head_dim, at}; }
+  // How many queries meet a row of how many vectors: conversions take registers too.
+  static constexpr int kVectorsOfThree = 2;
+  static int queries_at_once(int64_t same) {
+    return same >= 4 && same != 5 ? 4 : same < 3 ? static_cast<int>(same) : 3;
+  }
+};
+// The same as floats: keys [head_dim][32], values [32][head_dim].
+struct LoadedBlock {
+  const float* key_data;
+  const float* value_data;
+  int64_t head_dim;
+
+  template <int kVectors>
+  FloatRows keys(int first_group) const {
+    return {key_data + first_group * kKvGroup, kKvBlock};
+  }
+  FloatRows values(int64_t at) const { return {value_data + at, head_dim}; }
+  // Threes, and fours where a single one would be left over.
+  static constexpr int kVectorsOfThree = 4;
+  static int queries_at_once(int64_t same) {
+    return same == 4 || same == 8 ? 4 : same < 3 ? static_cast<int>(same) : 3;
+  }
+};
+
+template <int kFormat>
+void load_kv(const KvBlock& block, int64_t head_dim, float* keys, float* values) {
+  const StoredBlock<kFormat> stored{block, head_dim};
+  for (int g = 0; g * kKvGroup < block.tokens; ++g) {
+    auto rows = stored.template keys<1>(g);
+    for (int64_t i = 0; i < head_dim; ++i, rows.next()) {
+      _mm256_storeu_ps(keys + i * kKvBlock + g * kKvGroup, rows.load(0));
+    }
+  }
+  auto rows = stored.values(0);
+  for (int64_t token = 0; token < block.tokens; ++token, rows.next()) {
+    for (int64_t i = 0; i < head_dim; i += 8) {
+      _mm256_storeu_ps(values + token * head_dim + i, rows.load(static_cast<int>(i / 8)));
     }
   }
 }
 
-template <bool kHalf>
-void load_kv_float(const KvBlock& block, int64_t head_dim, float* keys, float* values) {
-  const auto load = [](const uint8_t* data, int64_t index) {
-    return kHalf ? load_f16x8(data + 2 * index)
-                 : _mm256_loadu_ps(reinterpret_cast<const float*>(data) + index);
-  };
-  for (int g = 0; g * kKvGroup < block.tokens; ++g) {
-    for (int64_t i = 0; i < head_dim; ++i) {
-      _mm256_storeu_ps(keys + i * kKvBlock + g * kKvGroup, load(block.keys[g], i * kKvGroup));
-    }
-    const int64_t rest = block.tokens - g * kKvGroup;
-    const int64_t count = (rest < kKvGroup ? rest : kKvGroup) * head_dim;
-    float* row = values + g * kKvGroup * head_dim;
-    for (int64_t i = 0; i < count; i += 8) {
-      _mm256_storeu_ps(row + i, load(block.values[g], i));
-    }
-  }
-}
-
-void load_kv(const KvBlock& block, int format, int64_t head_dim, float* keys, float* values) {
-  if (format == 0) return load_kv_int8(block, head_dim, keys, values);
-  if (format == 1) return load_kv_float<true>(block, head_dim, keys, values);
-  load_kv_float<false>(block, head_dim, keys, values);
-}
-
-// sums[q][v] += over k: a[q][k] * b[k * stride + 8 v], k in order.
-template <int kQueries, int kVectors>
-inline void multiply(const float* const (&a)[kQueries], const float* b, int64_t stride,
-                     int64_t count, __m256 (&sums)[kQueries][kVectors]) {
+// sums[q][v] += over k < count: a[q][k] * rows.load(v) of row k, in order.
+template <int kQueries, int kVectors, typename Rows>
+inline void multiply(const float* const (&a)[kQueries], int64_t count, Rows rows,
+                     __m256 (&sums)[kQueries][kVectors]) {
   // A copy that nobody else points into, so that it stays in registers.
   __m256 totals[kQueries][kVectors];
-#pragma GCC unroll 3
-  for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) totals[q][v] = sums[q][v];
   }
-  for (int64_t k = 0; k < count; ++k, b += stride) {
+  for (int64_t k = 0; k < count; ++k, rows.next()) {
     __m256 row[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) row[v] = rows.load(v);
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) row[v] = _mm256_loadu_ps(b + 8 * v);
-#pragma GCC unroll 3
     for (int q = 0; q < kQueries; ++q) {
       const __m256 value = _mm256_broadcast_ss(a[q] + k);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         totals[q][v] = _mm256_fmadd_ps(value, row[v], totals[q][v]);
       }
     }
   }
-#pragma GCC unroll 3
-  for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) sums[q][v] = totals[q][v];
   }
 }
@@ -103,9 +166,9 @@ inline float softmax_step(__m256 (&scores)[4], int tokens, float* state) {
   return correction;
 }
 
-template <int kQueries, int kVectors>
+template <int kQueries, int kVectors, typename Rows>
 inline void add_values(const float* const (&probabilities)[kQueries],
-                       const float (&corrections)[kQueries], const float* values, int64_t head_dim,
+                       const float (&corrections)[kQueries], const Rows& values,
                        const AttentionQuery* queries, int64_t at) {
   __m256 sums[kQueries][kVectors];
   for (int q = 0; q < kQueries; ++q) {
@@ -114,7 +177,7 @@ inline void add_values(const float* const (&probabilities)[kQueries],
                                  _mm256_set1_ps(corrections[q]));
     }
   }
-  multiply<kQueries, kVectors>(probabilities, values + at, head_dim, queries[0].tokens, sums);
+  multiply<kQueries, kVectors>(probabilities, queries[0].tokens, values, sums);
   for (int q = 0; q < kQueries; ++q) {
     for (int v = 0; v < kVectors; ++v) {
       _mm256_storeu_ps(queries[q].out + at + 8 * v, sums[q][v]);
@@ -122,45 +185,87 @@ inline void add_values(const float* const (&probabilities)[kQueries],
   }
 }
 
-// Queries that see the same number of the block's tokens.
-template <int kQueries>
-void attend_some(const float* keys, const float* values, int64_t head_dim,
-                 const AttentionQuery* queries) {
+// Queries that see the same number of the block's tokens. Their sums fill the registers without
+// spilling, and there are enough of them to hide the latency of an addition.
+template <int kQueries, typename Block>
+void attend_some(const Block& block, const AttentionQuery* queries) {
+  constexpr int kVectors = kQueries == 4 ? 2 : kQueries == 3 ? Block::kVectorsOfThree : 4;
+  constexpr int kValueVectors = kQueries == 1 ? 8 : kVectors;
   const float* rows[kQueries];
   const float* probabilities[kQueries];
   alignas(32) float scores[kQueries][kKvBlock];
   float corrections[kQueries];
-  __m256 sums[kQueries][4];
   const int tokens = queries[0].tokens;
   for (int q = 0; q < kQueries; ++q) {
     rows[q] = queries[q].q;
     probabilities[q] = scores[q];
-    for (int v = 0; v < 4; ++v) sums[q][v] = _mm256_setzero_ps();
   }
-  multiply<kQueries, 4>(rows, keys, kKvBlock, head_dim, sums);
+  __m256 all[kQueries][4];
+#pragma GCC unroll 2
+  for (int at = 0; at < 4; at += kVectors) {
+    __m256 sums[kQueries][kVectors];
+    for (int q = 0; q < kQueries; ++q) {
+      for (int v = 0; v < kVectors; ++v) sums[q][v] = _mm256_setzero_ps();
+    }
+    multiply<kQueries, kVectors>(rows, block.head_dim, block.template keys<kVectors>(at), sums);
+    for (int q = 0; q < kQueries; ++q) {
+      for (int v = 0; v < kVectors; ++v) all[q][at + v] = sums[q][v];
+    }
+  }
   for (int q = 0; q < kQueries; ++q) {
-    corrections[q] = softmax_step(sums[q], tokens, queries[q].state);
-    for (int v = 0; v < 4; ++v) _mm256_store_ps(scores[q] + 8 * v, sums[q][v]);
+    corrections[q] = softmax_step(all[q], tokens, queries[q].state);
+    for (int v = 0; v < 4; ++v) _mm256_store_ps(scores[q] + 8 * v, all[q][v]);
   }
   int64_t at = 0;
-  for (; at + 32 <= head_dim; at += 32) {
-    add_values<kQueries, 4>(probabilities, corrections, values, head_dim, queries, at);
+  for (; at + 8 * kValueVectors <= block.head_dim; at += 8 * kValueVectors) {
+    add_values<kQueries, kValueVectors>(probabilities, corrections, block.values(at), queries, at);
   }
-  for (; at < head_dim; at += 8) {
-    add_values<kQueries, 1>(probabilities, corrections, values, head_dim, queries, at);
+  for (; at < block.head_dim; at += 8) {
+    add_values<kQueries, 1>(probabilities, corrections, block.values(at), queries, at);
   }
 }
 
-void attend(const float* keys, const float* values, int64_t head_dim, const AttentionQuery* queries,
-            int64_t query_count) {
+template <typename Block>
+void attend_all(const Block& block, const AttentionQuery* queries, int64_t query_count) {
   for (int64_t n = 0; n < query_count;) {
     int64_t same = 1;
-    while (same < 3 && n + same < query_count && queries[n + same].tokens == queries[n].tokens) {
+    while (same < 9 && n + same < query_count && queries[n + same].tokens == queries[n].tokens) {
       ++same;
     }
-    if (same == 3) attend_some<3>(keys, values, head_dim, queries + n);
-    if (same == 2) attend_some<2>(keys, values, head_dim, queries + n);
-    if (same == 1) attend_some<1>(keys, values, head_dim, queries + n);
-    n += same;
+    const int some = Block::queries_at_once(same);
+    switch (some) {
+      case 4:
+        attend_some<4>(block, queries + n);
+        break;
+      case 3:
+        attend_some<3>(block, queries + n);
+        break;
+      case 2:
+        attend_some<2>(block, queries + n);
+        break;
+      default:
+        attend_some<1>(block, queries + n);
+    }
+    n += some;
   }
+}
+
+template <int kFormat>
+void attend_format(const KvBlock& block, int64_t head_dim, float* scratch,
+                   const AttentionQuery* queries, int64_t query_count) {
+  if (query_count < kQueriesToLoad) {
+    return attend_all(StoredBlock<kFormat>{block, head_dim}, queries, query_count);
+  }
+  float* const values = scratch + kKvBlock * head_dim;
+  load_kv<kFormat>(block, head_dim, scratch, values);
+  attend_all(LoadedBlock{scratch, values, head_dim}, queries, query_count);
+}
+
+void attend(const KvBlock& block, const AttentionShape& shape, float* scratch,
+            const AttentionQuery* queries, int64_t query_count) {
+  if (shape.format == 0)
+    return attend_format<0>(block, shape.head_dim, scratch, queries, query_count);
+  if (shape.format == 1)
+    return attend_format<1>(block, shape.head_dim, scratch, queries, query_count);
+  attend_format<2>(block, shape.head_dim, scratch, queries, query_count);
 }
