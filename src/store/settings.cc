@@ -47,7 +47,7 @@ Result<std::string> Settings::set_quota(std::string_view actor, std::string_view
                                         QuotaRule rule) {
   YQ_RETURN_IF_ERROR(check(rule));
   const std::string fresh = "quota_" + random_token(16);
-  YQ_RETURN_IF_ERROR(store_.write([&](Sql& sql) -> Status {
+  const Status written = store_.write([&](Sql& sql) -> Status {
     std::string before;
     rule.id = fresh;
     YQ_RETURN_IF_ERROR(sql.execute(
@@ -82,7 +82,8 @@ Result<std::string> Settings::set_quota(std::string_view actor, std::string_view
                                       .before = before,
                                       .after = json_of(rule)}));
     return raise_access_version(sql);
-  }));
+  });
+  YQ_RETURN_IF_ERROR(written);
   return rule.id;
 }
 
@@ -138,7 +139,7 @@ Result<int64_t> Settings::add_price_book(std::string_view actor, int64_t valid_f
                  kMaxPriceBookBytes, content.size());
   }
   int64_t version = 0;
-  YQ_RETURN_IF_ERROR(store_.write([&](Sql& sql) -> Status {
+  const Status written = store_.write([&](Sql& sql) -> Status {
     version = 1;
     YQ_RETURN_IF_ERROR(
         sql.execute("SELECT MAX(version) FROM price_books", {}, [&](const SqlRow& row) {
@@ -154,7 +155,8 @@ Result<int64_t> Settings::add_price_book(std::string_view actor, int64_t valid_f
                                       .object = std::to_string(version),
                                       .after = std::string(content)}));
     return raise_access_version(sql);
-  }));
+  });
+  YQ_RETURN_IF_ERROR(written);
   return version;
 }
 
