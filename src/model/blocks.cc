@@ -101,13 +101,25 @@ void walk_dense(const DenseConfig& config, DenseEnds& ends, FieldVisitor& visito
   if (!config.tied) visitor.matrix({{"lm_head", config.vocab}}, shape, ends.head);
 }
 
-void dense_logits(Ops& ops, const DenseConfig& config, const DenseParts& parts,
-                  const DenseEnds& ends, std::span<const int32_t> logit_rows,
+LastRows keep_logit_rows(Ops& ops, const DenseConfig& config, const DenseParts& parts,
+                         const StepBatch& batch) {
+  const DenseWorkspace& work = parts.workspace;
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
+  LastRows last{work.hidden(rows), work.attended(rows), work.gated(wanted)};
+  if (wanted == rows) return last;
+  // Attention has used up q, k and v.
+  const Matrix<float> attended = work.qkv(wanted).slice_columns(0, config.query_width());
+  ops.gather_rows(last.attended, batch.logit_rows, attended);
+  ops.gather_rows(last.hidden, batch.logit_rows, work.last(wanted));
+  last.attended = attended;
+  last.hidden = work.last(wanted);
+  return last;
+}
+
+void dense_logits(Ops& ops, const DenseConfig& config, const DenseEnds& ends,
                   Matrix<const float> hidden, Matrix<float> logits) {
-  if (logit_rows.empty()) return;
-  const Matrix<float> last = parts.workspace.last(static_cast<int64_t>(logit_rows.size()));
-  ops.gather_rows(hidden, logit_rows, last);
-  ops.norm_linear(last, {ends.norm.values, config.norm_epsilon},
+  ops.norm_linear(hidden, {ends.norm.values, config.norm_epsilon},
                   config.tied ? *ends.embedding : *ends.head, logits);
 }
 

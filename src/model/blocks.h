@@ -84,9 +84,16 @@ struct DenseParts {
 AttentionArgs attention_args(const DenseConfig& config, const DenseParts& parts,
                              const StepBatch& batch, const KvLayer& kv);
 
-// The final norm and the output matrix, for the rows whose logits are wanted.
-void dense_logits(Ops& ops, const DenseConfig& config, const DenseParts& parts,
-                  const DenseEnds& ends, std::span<const int32_t> logit_rows,
+// The activations of the last layer behind its attention. Only rows whose logits are wanted go on:
+// the others have left their keys and values, which is all that is read of them.
+struct LastRows {
+  Matrix<float> hidden, attended, gated;
+};
+LastRows keep_logit_rows(Ops& ops, const DenseConfig& config, const DenseParts& parts,
+                         const StepBatch& batch);
+
+// The final norm and the output matrix. hidden: of keep_logit_rows.
+void dense_logits(Ops& ops, const DenseConfig& config, const DenseEnds& ends,
                   Matrix<const float> hidden, Matrix<float> logits);
 
 // Names every field of a model, `ends` among them, to a visitor.

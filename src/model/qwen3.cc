@@ -86,8 +86,8 @@ class Qwen3 final : public Model {
                Matrix<float> logits) override {
     const auto rows = static_cast<int64_t>(batch.tokens.size());
     const DenseWorkspace& work = parts_.workspace;
-    const Matrix<float> x = work.hidden(rows), qkv = work.qkv(rows);
-    const Matrix<float> attended = work.attended(rows), gated = work.gated(rows);
+    const Matrix<float> qkv = work.qkv(rows);
+    Matrix<float> x = work.hidden(rows), attended = work.attended(rows), gated = work.gated(rows);
 
     ops.embed(*weights_.ends.embedding, batch.tokens, x);
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
@@ -97,11 +97,18 @@ class Qwen3 final : public Model {
       args.q_norm = w.q_norm.values;
       args.k_norm = w.k_norm.values;
       ops.attention(qkv, args, attended);
+      if (i + 1 == weights_.layers.size()) {
+        if (batch.logit_rows.empty()) return;
+        const LastRows last = keep_logit_rows(ops, config_, parts_, batch);
+        x = last.hidden;
+        attended = last.attended;
+        gated = last.gated;
+      }
       ops.linear_add(attended, *w.attention_out, x);
       ops.norm_gated_linear(x, norm(w.mlp_norm), *w.gate_up, gated);
       ops.linear_add(gated, *w.down, x);
     }
-    dense_logits(ops, config_, parts_, weights_.ends, batch.logit_rows, x, logits);
+    dense_logits(ops, config_, weights_.ends, x, logits);
   }
 
  private:

@@ -1,4 +1,4 @@
-// See profiled_device.h. Stateless but for the kind of the last operation.
+// See profiled_device.h. Remembers the last operation, to know what the next one is for.
 #include "ops/profiled_device.h"
 
 #include <utility>
@@ -23,10 +23,12 @@ class ProfiledOps final : public Ops {
   }
   void norm_linear(Matrix<const float> x, const Norm& norm, const Weight& w,
                    Matrix<float> y) override {
-    const OpKind kind = gathered_ ? OpKind::kHead : OpKind::kQkv;
-    gathered_ = false;
-    timed(kind, product_operations(x.rows, w), static_cast<double>(w.bytes()),
-          [&] { inner_->norm_linear(x, norm, w, y); });
+    // Its kind shows with what comes next.
+    charge_pending(OpKind::kHead);
+    if (target_.profile == nullptr) return inner_->norm_linear(x, norm, w, y);
+    pending_profile_ = target_.profile;
+    pending_ = time(product_operations(x.rows, w), static_cast<double>(w.bytes()),
+                    [&] { inner_->norm_linear(x, norm, w, y); });
   }
   void norm_gated_linear(Matrix<const float> x, const Norm& norm, const Weight& gate_up,
                          Matrix<float> y) override {
@@ -50,12 +52,12 @@ class ProfiledOps final : public Ops {
       bytes += (rows + run.context) * token_bytes;
     }
     after_attention_ = true;
+    charge_pending(OpKind::kQkv);
     timed(OpKind::kAttention, 4.0 * args.query_heads * layout.head_dim * seen, bytes,
           [&] { inner_->attention(qkv, args, out); });
   }
   void gather_rows(Matrix<const float> from, std::span<const int32_t> rows,
                    Matrix<float> to) override {
-    gathered_ = true;
     timed(OpKind::kOther, 0, 0, [&] { inner_->gather_rows(from, rows, to); });
   }
   void copy_page(const KvLayer& kv, int32_t from_page, int32_t to_page) override {
@@ -64,25 +66,41 @@ class ProfiledOps final : public Ops {
   void all_reduce(Matrix<float> x) override {
     timed(OpKind::kOther, 0, 0, [&] { inner_->all_reduce(x); });
   }
-  Status sync() override { return inner_->sync(); }
+  Status sync() override {
+    charge_pending(OpKind::kHead);
+    return inner_->sync();
+  }
 
  private:
   template <typename Call>
-  void timed(OpKind kind, double operations, double bytes, Call&& call) {
-    if (target_.profile == nullptr) return call();
+  static OpCounter time(double operations, double bytes, Call&& call) {
     const int64_t begin = system_clock().now_ns();
     call();
-    OpCounter& counter = (*target_.profile)[kind];
-    counter.ns += system_clock().now_ns() - begin;
-    ++counter.calls;
-    counter.operations += operations;
-    counter.bytes += bytes;
+    return {1, system_clock().now_ns() - begin, operations, bytes};
+  }
+  static void add(OpCounter& counter, const OpCounter& one) {
+    counter.calls += one.calls;
+    counter.ns += one.ns;
+    counter.operations += one.operations;
+    counter.bytes += one.bytes;
+  }
+  void charge_pending(OpKind kind) {
+    if (pending_profile_ != nullptr) add((*pending_profile_)[kind], pending_);
+    pending_profile_ = nullptr;
+  }
+  template <typename Call>
+  void timed(OpKind kind, double operations, double bytes, Call&& call) {
+    charge_pending(OpKind::kHead);
+    if (target_.profile == nullptr) return call();
+    add((*target_.profile)[kind], time(operations, bytes, call));
   }
 
   std::unique_ptr<Ops> inner_;
   const Device& device_;
   const ProfileTarget& target_;
-  bool after_attention_ = false, gathered_ = false;
+  bool after_attention_ = false;
+  OpCounter pending_;  // the last norm_linear, while its profile is set
+  OpProfile* pending_profile_ = nullptr;
 };
 
 class ProfiledDevice final : public Device {

@@ -12,8 +12,8 @@
 
 namespace yunqi {
 
-// What an operation is for, told from the one before it: a linear operation after gather_rows is
-// the head, before attention q, k and v; one that adds follows attention or the gated pair.
+// What an operation is for, told from its neighbours: norm_linear makes q, k and v when attention
+// comes next, else logits; linear_add follows attention or the gated pair.
 enum class OpKind { kEmbed, kQkv, kAttention, kAttentionOut, kGateUp, kDown, kHead, kOther };
 inline constexpr size_t kOpKinds = 8;
 const char* op_kind_name(OpKind kind);

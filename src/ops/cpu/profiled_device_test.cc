@@ -51,6 +51,7 @@ std::vector<float> step(Device& device) {
   ops->linear_add({mid.data(), kRows, kQkv}, *down, hidden);
   ops->gather_rows(hidden, last, {picked.data(), 1, kWidth});
   ops->norm_linear({picked.data(), 1, kWidth}, {norm, 1e-6f}, *table, {logits.data(), 1, 16});
+  EXPECT_TRUE(ops->sync().is_ok());
   return logits;
 }
 
