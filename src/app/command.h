@@ -23,6 +23,7 @@ void add_score_command(CLI::App& root, Action& action);
 void add_inspect_command(CLI::App& root, Action& action);
 void add_import_command(CLI::App& root, Action& action);
 void add_model_commands(CLI::App& root, Action& action);  // pull, list, show, rm
+void add_replay_command(CLI::App& root, Action& action);
 void add_completion_command(CLI::App& root, Action& action);
 
 }  // namespace yunqi

@@ -29,6 +29,7 @@ int run_program(int argc, char** argv) {
   add_score_command(root, action);
   add_inspect_command(root, action);
   add_import_command(root, action);
+  add_replay_command(root, action);
   add_completion_command(root, action);
   try {
     root.parse(argc, argv);

@@ -10,6 +10,7 @@
 #include "app/open_model.h"
 #include "base/signal.h"
 #include "base/terminal.h"
+#include "runtime/receipt.h"
 
 namespace yunqi {
 namespace {
@@ -22,24 +23,6 @@ struct RunFlags {
   bool raw = false;
   bool json = false;
 };
-
-std::string_view finish_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kError:
-      return "error";
-    case FinishReason::kShutdown:
-      return "shutdown";
-    case FinishReason::kNone:
-      return "none";
-  }
-  return "none";
-}
 
 struct Answer {
   std::string text, reasoning;

@@ -57,6 +57,7 @@ struct GenerateRequest {
   bool echo = false;                    // score and return the prompt (kText, kTokens)
   bool include_stop = false;            // keep the stop string in the text
   bool want_token_ids = false;          // events carry their tokens also without logprobs
+  bool want_receipt = false;            // hash the ids: Generation::receipt()
 
   uint64_t flow = 0;  // who asks, for fairness
 };

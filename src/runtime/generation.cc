@@ -15,6 +15,11 @@ StreamGeneration::StreamGeneration(const Tokenizer& tokenizer, std::vector<Token
       signal_(std::make_shared<Signal>()),
       unfinished_(choices_.size()) {
   usage_.prompt_tokens = static_cast<int64_t>(prompt_.size());
+  if (options_.receipt.has_value()) {
+    receipt_ = *std::move(options_.receipt);
+    receipt_.outputs.resize(choices_.size());
+    for (size_t i = 0; i < choices_.size(); ++i) hashes_.push_back(std::make_unique<IdHash>());
+  }
   for (Choice& choice : choices_) {
     choice.stream->set_listener([signal = signal_] {
       std::function<void()> listener;
@@ -92,6 +97,7 @@ OutputEvent StreamGeneration::translate(int32_t index, TokenEvent event) {
   }
   if (options_.hide_output) return out;
   Choice& choice = choices_[static_cast<size_t>(index)];
+  if (!hashes_.empty()) hashes_[static_cast<size_t>(index)]->add(event.token.token);
   out.delta = choice.session.push(event.token.token);
   if (options_.want_tokens) out.tokens.push_back(text_of(event.token));
   return out;
@@ -122,7 +128,19 @@ OutputEvent StreamGeneration::finish(int32_t index, const TokenEvent& event) {
   timings_.queue_ns = std::max(timings_.queue_ns, event.queue_ns);
   timings_.prefill_ns = std::max(timings_.prefill_ns, event.prefill_ns);
   timings_.decode_ns = std::max(timings_.decode_ns, event.decode_ns);
+  if (!hashes_.empty()) write_receipt(index, out);
   return out;
+}
+
+void StreamGeneration::write_receipt(int32_t index, const OutputEvent& event) {
+  IdHash& hash = *hashes_[static_cast<size_t>(index)];
+  ReceiptOutput& output = receipt_.outputs[static_cast<size_t>(index)];
+  output.index = output.choice = index;
+  output.prompt_tokens = static_cast<int64_t>(prompt_.size());
+  output.prompt_sha256 = hash_ids(prompt_);
+  output.output_tokens = hash.count();
+  output.output_sha256 = hash.finish();
+  output.finish_reason = finish_name(event.finish);
 }
 
 }  // namespace yunqi

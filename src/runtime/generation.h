@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/loaded_model.h"
+#include "runtime/receipt.h"
 
 namespace yunqi {
 
@@ -24,6 +25,7 @@ class StreamGeneration final : public Generation {
     bool want_tokens = false;  // events carry TokenText
     bool hide_output = false;  // scoring a prompt: the one sampled token is dropped
     uint64_t seed = 0;
+    std::optional<Receipt> receipt;  // to be completed with the outputs; nullopt: not wanted
     // Keeps the model alive while its tokens are being read.
     std::shared_ptr<const void> owner;
   };
@@ -41,6 +43,7 @@ class StreamGeneration final : public Generation {
   const Usage& usage() const override { return usage_; }
   const Timings& timings() const override { return timings_; }
   uint64_t seed() const override { return options_.seed; }
+  const Receipt& receipt() const override { return receipt_; }
   const std::vector<TokenId>& prompt() const override { return prompt_; }
 
  private:
@@ -54,6 +57,7 @@ class StreamGeneration final : public Generation {
 
   OutputEvent translate(int32_t index, TokenEvent event);
   OutputEvent finish(int32_t index, const TokenEvent& event);
+  void write_receipt(int32_t index, const OutputEvent& event);
   TokenText text_of(const SampledToken& token) const;
 
   const Tokenizer& tokenizer_;
@@ -65,6 +69,8 @@ class StreamGeneration final : public Generation {
   size_t turn_ = 0;  // the choice to look at first, so that none waits behind another
   Usage usage_;
   Timings timings_;
+  Receipt receipt_;
+  std::vector<std::unique_ptr<IdHash>> hashes_;  // per choice; empty without a receipt
 };
 
 }  // namespace yunqi

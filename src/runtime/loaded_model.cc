@@ -8,18 +8,18 @@
 #include <random>
 #include <utility>
 
-#include "base/sha256.h"
 #include "engine/model_executor.h"
 #include "model/model.h"
+#include "runtime/fingerprint.h"
 #include "runtime/generation.h"
 #include "runtime/prompt.h"
+#include "runtime/receipt.h"
 
 namespace yunqi {
 namespace {
 
 constexpr int64_t kDefaultContext = 32768;
 constexpr size_t kMaxEosIds = 16;
-constexpr std::string_view kBuildVersion = "yunqi-0.1.0";
 
 uint64_t draw_seed() {
   // 53 bits, so that JSON readers that keep numbers as doubles can send it back.
@@ -60,18 +60,17 @@ Status read_eos(const Json& config, std::vector<TokenId>& out) {
 
 std::string fingerprint_of(const LoadedModel::Parts& parts, const Checkpoint& checkpoint,
                            const Device& device, const Numerics& numerics) {
-  Sha256 hash;
-  const auto add = [&](std::string_view text) { hash.update(text).update("\n"); };
-  add(kBuildVersion);
-  add(device.numerics_id());
-  add(checkpoint.fingerprint());
-  add(parts.tokenizer->fingerprint());
-  add(parts.chat_template ? parts.chat_template->source() : "");
-  add(fmt::format("act {} kv {}", static_cast<int>(numerics.activations),
-                  static_cast<int>(numerics.kv)));
-  add(checkpoint.config().dump());
-  add(kSamplerVersion);
-  return "fp_" + to_hex(hash.finish()).substr(0, 16);
+  FingerprintParts out;
+  out.build = build_name();
+  out.kernels = device.numerics_id();
+  out.checkpoint = checkpoint.fingerprint();
+  out.config = checkpoint.config().dump();
+  out.tokenizer = parts.tokenizer->fingerprint();
+  if (parts.chat_template) out.chat_template = parts.chat_template->source();
+  out.packing = fmt::format("activations {}", static_cast<int>(numerics.activations));
+  out.kv = fmt::format("kv {}", static_cast<int>(numerics.kv));
+  out.sampler = kSamplerVersion;
+  return system_fingerprint(out);
 }
 
 // The seed's share of choice k needs no own seed: the sampler counts by (choice, position).
@@ -267,6 +266,7 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
     output.think_close = parts_.tokenizer->find("</think>");
     output.starts_thinking = ends_inside_thinking(prompt, output.think_open, output.think_close);
   }
+  std::optional<Receipt> receipt;
   std::vector<StreamGeneration::Choice> choices;
   for (int64_t i = 0; i < request.choices; ++i) {
     EngineRequest job = engine_request(request, parts_.defaults, max_tokens, seed);
@@ -275,6 +275,9 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
     if (request.suffix.has_value() && !request.ignore_eos) {
       const std::vector<TokenId> more = infill_stop_ids(*parts_.tokenizer);
       job.stop_ids.insert(job.stop_ids.end(), more.begin(), more.end());
+    }
+    if (request.want_receipt && !receipt.has_value()) {
+      receipt = Receipt{parts_.fingerprint, parts_.id, seed, sampling_json(job, request.stop), {}};
     }
     if (!request.stop.empty()) job.guard = make_stop_guard(*parts_.tokenizer, request.stop);
     Result<std::shared_ptr<TokenStream>> stream = parts_.engine->submit(std::move(job));
@@ -288,6 +291,7 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
   options.want_tokens = request.top_logprobs.has_value() || request.want_token_ids;
   options.hide_output = score_only;
   options.seed = seed;
+  options.receipt = std::move(receipt);
   options.owner = weak_from_this().lock();
   return std::unique_ptr<Generation>(std::make_unique<StreamGeneration>(
       *parts_.tokenizer, std::move(prompt), std::move(choices), std::move(options)));

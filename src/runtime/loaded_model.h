@@ -36,6 +36,8 @@ struct RuntimeOptions {
   int32_t max_rows = 512;
 };
 
+struct Receipt;
+
 // A token with its text, for logprobs.
 struct TokenText {
   TokenId id = 0;
@@ -80,6 +82,8 @@ class Generation {
   virtual const Usage& usage() const = 0;  // complete when finished
   virtual const Timings& timings() const = 0;
   virtual uint64_t seed() const = 0;
+  // Complete when finished; empty unless the request wants one.
+  virtual const Receipt& receipt() const = 0;
   virtual const std::vector<TokenId>& prompt() const = 0;
 };
 

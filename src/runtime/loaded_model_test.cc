@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "ops/cpu/cpu_device.h"
+#include "runtime/replay.h"
 
 namespace yunqi {
 namespace {
@@ -124,6 +125,52 @@ TEST(LoadedModel, ADrawnSeedIsReportedAndGivesTheSameTokensAgain) {
   EXPECT_LT(drawn.seed, uint64_t{1} << 53);
   request.seed = static_cast<int64_t>(drawn.seed);
   EXPECT_EQ(run(qwen3(), request).tokens, drawn.tokens);
+}
+
+TEST(LoadedModel, AReceiptHashesWhatWentInAndCameOutAndReplays) {
+  GenerateRequest request = text_request("hello", 12);
+  request.temperature = 2;
+  request.choices = 2;
+  request.want_receipt = true;
+  const std::unique_ptr<Generation> generation = qwen3().start(request).value();
+  std::vector<std::vector<TokenId>> tokens(2);
+  while (std::optional<OutputEvent> event = generation->next()) {
+    for (const TokenText& token : event->tokens) {
+      tokens[static_cast<size_t>(event->choice)].push_back(token.id);
+    }
+  }
+  const Receipt receipt = generation->receipt();
+  EXPECT_EQ(receipt.fingerprint, qwen3().parts().fingerprint);
+  ASSERT_EQ(receipt.outputs.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(receipt.outputs[i].output_sha256, hash_ids(tokens[i]));
+    EXPECT_EQ(receipt.outputs[i].prompt_sha256, hash_ids(generation->prompt()));
+    EXPECT_EQ(receipt.outputs[i].output_tokens, 12);
+  }
+  // Read back from JSON, on a model loaded anew: equal, though the seed was drawn.
+  const Receipt kept = parse_receipt(receipt_json(receipt)).value();
+  const std::vector<GenerateRequest> requests = {request};
+  const auto again = load(tiny("qwen3")).value();
+  EXPECT_TRUE(receipt_differences(kept, replay(*again, requests, kept).value()).empty());
+  // Another model, and another seed, are told apart.
+  const auto other = load(tiny("qwen2-tied")).value();
+  EXPECT_FALSE(receipt_differences(kept, replay(*other, requests, kept).value()).empty());
+  Receipt wrong = kept;
+  wrong.seed ^= 1;
+  EXPECT_EQ(receipt_differences(kept, replay(*again, requests, wrong).value()).size(), 3u)
+      << "the seed and both outputs";
+}
+
+TEST(LoadedModel, AReplayTakesTheLengthThatTheServerChose) {
+  GenerateRequest request = text_request("hello", 5);
+  request.want_receipt = true;
+  const std::unique_ptr<Generation> generation = qwen3().start(request).value();
+  while (generation->next().has_value()) {
+  }
+  request.max_tokens.reset();
+  const std::vector<GenerateRequest> requests = {request};
+  const Receipt found = replay(qwen3(), requests, generation->receipt()).value();
+  EXPECT_TRUE(receipt_differences(generation->receipt(), found).empty());
 }
 
 TEST(LoadedModel, AnEchoWithoutNewTokensScoresThePrompt) {

@@ -1,6 +1,7 @@
 // POST /v1/chat/completions, the way out: one JSON object, or a stream of chunks.
 #include <utility>
 
+#include "runtime/receipt.h"
 #include "service/errors.h"
 #include "service/openai_json.h"
 #include "service/openai_reply.h"
@@ -64,12 +65,9 @@ class WholeChat final : public DeferredResponse {
     Json out = reply_object(head_, "chat.completion");
     out.set("choices", std::move(list));
     out.set("usage", usage_json(generation_->usage()));
-    if (head_.options.token_ids) {
-      Json ids = Json::array();
-      for (const TokenId id : generation_->prompt()) ids.push_back(Json(id));
-      out.set("prompt_token_ids", std::move(ids));
-    }
+    if (head_.options.token_ids) out.set("prompt_token_ids", ids_json(generation_->prompt()));
     add_notes(out, head_, *generation_);
+    if (head_.options.receipt) out.set("x_receipt", receipt_json(generation_->receipt()));
     return out;
   }
 
@@ -154,7 +152,11 @@ class StreamedChat final : public BodyStream {
     Json chunk = reply_object(head_, "chat.completion.chunk");
     chunk.set("choices", Json::array({std::move(item)}));
     if (head_.options.include_usage) chunk.set("usage", Json());
+    if (head_.options.token_ids && !std::exchange(prompt_sent_, true)) {
+      chunk.set("prompt_token_ids", ids_json(generation_->prompt()));
+    }
     if (last) add_notes(chunk, head_, *generation_);
+    if (last && generation_->finished() && !head_.options.include_usage) add_receipt(chunk);
     append_sse(out, chunk);
   }
 
@@ -162,13 +164,20 @@ class StreamedChat final : public BodyStream {
     Json chunk = reply_object(head_, "chat.completion.chunk");
     chunk.set("choices", Json::array());
     chunk.set("usage", usage_json(generation_->usage()));
+    add_receipt(chunk);
     append_sse(out, chunk);
+  }
+
+  // With the stream's last chunk.
+  void add_receipt(Json& chunk) const {
+    if (head_.options.receipt) chunk.set("x_receipt", receipt_json(generation_->receipt()));
   }
 
   ReplyHead head_;
   std::unique_ptr<Generation> generation_;
   std::vector<std::vector<TokenText>> pending_;  // per choice
   std::vector<bool> begun_;                      // per choice: the role chunk is out
+  bool prompt_sent_ = false;                     // prompt_token_ids are out
   bool ended_ = false;
 };
 

@@ -1,7 +1,9 @@
 // POST /v1/completions, the way out: choices of several prompts, numbered prompt by prompt.
+#include <algorithm>
 #include <utility>
 
 #include "base/utf8.h"
+#include "runtime/receipt.h"
 #include "service/errors.h"
 #include "service/openai_json.h"
 #include "service/openai_reply.h"
@@ -46,6 +48,7 @@ struct Choice {
   LogprobLists logprobs;
   Json token_ids = Json::array();
   bool begun = false;
+  bool prompt_sent = false;  // prompt_token_ids are out
 };
 
 // What whole and streamed completions share: reading all parts' events in turn.
@@ -99,6 +102,9 @@ class CompletionSource {
     item.set("stop_reason", last != nullptr ? stop_reason(*last) : Json());
     if (head_.options.token_ids) {
       item.set("token_ids", std::exchange(choice.token_ids, Json::array()));
+      if (!std::exchange(choice.prompt_sent, true)) {
+        item.set("prompt_token_ids", ids_json(part_of(index).generation->prompt()));
+      }
     }
     return item;
   }
@@ -115,11 +121,26 @@ class CompletionSource {
     return total;
   }
 
+  // When all is finished: one receipt for all prompts.
+  void add_receipt(Json& reply) const {
+    if (!head_.options.receipt) return;
+    Receipt receipt = first().receipt();
+    for (size_t p = 1; p < parts_.size(); ++p) {
+      append_outputs(receipt, parts_[p].generation->receipt());
+    }
+    reply.set("x_receipt", receipt_json(receipt));
+  }
+
   const ReplyHead& head() const { return head_; }
   const Generation& first() const { return *parts_.front().generation; }
   size_t size() const { return choices_.size(); }
 
  private:
+  const CompletionPart& part_of(size_t choice) const {
+    const auto after = std::upper_bound(first_choice_.begin(), first_choice_.end(), choice);
+    return parts_[static_cast<size_t>(after - first_choice_.begin()) - 1];
+  }
+
   void take(Choice& choice, const CompletionPart& part, const OutputEvent& event) {
     if (!choice.begun) {
       choice.begun = true;
@@ -168,6 +189,7 @@ class WholeCompletion final : public DeferredResponse {
     out.set("choices", Json(std::move(finished_)));
     out.set("usage", usage_json(source_.usage()));
     add_notes(out, source_.head(), source_.first());
+    source_.add_receipt(out);
     return json_response(out);
   }
 
@@ -192,6 +214,7 @@ class StreamedCompletion final : public BodyStream {
       chunk.set("choices", Json::array({source_.choice_json(index, last ? &event : nullptr)}));
       if (source_.head().options.include_usage) chunk.set("usage", Json());
       if (last) add_notes(chunk, source_.head(), source_.first());
+      if (source_.finished() && !source_.head().options.include_usage) source_.add_receipt(chunk);
       append_sse(out, chunk);
     });
     if (!status.is_ok()) {
@@ -211,6 +234,7 @@ class StreamedCompletion final : public BodyStream {
     Json chunk = reply_object(source_.head(), "text_completion");
     chunk.set("choices", Json::array());
     chunk.set("usage", usage_json(source_.usage()));
+    source_.add_receipt(chunk);
     append_sse(out, chunk);
   }
 

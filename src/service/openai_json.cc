@@ -85,6 +85,12 @@ Json stop_reason(const OutputEvent& event) {
   return event.stop_id >= 0 ? Json(event.stop_id) : Json();
 }
 
+Json ids_json(const std::vector<TokenId>& ids) {
+  Json out = Json::array();
+  for (const TokenId id : ids) out.push_back(Json(id));
+  return out;
+}
+
 void append_sse(std::string& out, const Json& event) {
   out += "data: ";
   out += event.dump();

@@ -18,6 +18,8 @@ void add_notes(Json& reply, const ReplyHead& head, const Generation& generation)
 Json chat_logprobs(const LoadedModel& model, const std::vector<TokenText>& tokens);
 // What ended a choice, in vLLM's word: the stop string, the stop id, or null.
 Json stop_reason(const OutputEvent& event);
+// [1, 2, ...]
+Json ids_json(const std::vector<TokenId>& ids);
 void append_sse(std::string& out, const Json& event);
 HttpResponse sse_response(std::unique_ptr<BodyStream> stream);
 // The error that a client gets for a generation that ended without an answer; OK otherwise.

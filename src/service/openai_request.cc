@@ -12,11 +12,12 @@ namespace {
 constexpr std::array kBookkeeping = {"user",         "metadata",          "store",
                                      "service_tier", "safety_identifier", "prompt_cache_key"};
 
-void read_stop(Fields& fields, GenerateRequest& out) {
+void read_stop(Fields& fields, GenerateRequest& out, ReplyOptions& reply) {
   const Json* stop = fields.any("stop");
   if (stop == nullptr) return;
   if (stop->is_string()) {
     out.stop = {stop->as_string()};
+    reply.field_names.emplace_back("stop[0]", "stop");
     return;
   }
   if (!stop->is_array()) {
@@ -67,7 +68,7 @@ void read_logit_bias(Fields& fields, GenerateRequest& out) {
   }
 }
 
-void read_sampling(Fields& fields, GenerateRequest& out) {
+void read_sampling(Fields& fields, GenerateRequest& out, ReplyOptions& reply) {
   out.temperature = fields.number("temperature");
   out.top_p = fields.number("top_p");
   out.min_p = fields.number("min_p");
@@ -80,7 +81,7 @@ void read_sampling(Fields& fields, GenerateRequest& out) {
   out.choices = fields.integer("n").value_or(1);
   out.ignore_eos = fields.boolean("ignore_eos").value_or(false);
   out.include_stop = fields.boolean("include_stop_str_in_output").value_or(false);
-  read_stop(fields, out);
+  read_stop(fields, out, reply);
   if (const Json* ids = fields.array("stop_token_ids"); ids != nullptr) {
     out.stop_ids = read_ids(fields, *ids, "stop_token_ids");
   }
@@ -97,6 +98,7 @@ void read_reply(Fields& fields, ReplyOptions& out) {
   out.model = fields.string("model").value_or("");
   out.stream = fields.boolean("stream").value_or(false);
   out.token_ids = fields.boolean("return_token_ids").value_or(false);
+  out.receipt = fields.boolean("x_receipt").value_or(false);
   if (const Json* options = fields.object("stream_options"); options != nullptr) {
     Fields inner(*options, "stream_options");
     out.include_usage = inner.boolean("include_usage").value_or(false);
@@ -214,7 +216,7 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   Fields fields(body);
   YQ_RETURN_IF_ERROR(fields.status());
   read_reply(fields, out.reply);
-  read_sampling(fields, out.generate);
+  read_sampling(fields, out.generate, out.reply);
   if (const auto most = fields.integer("max_completion_tokens"); most.has_value()) {
     out.generate.max_tokens = most;
     out.reply.field_names.emplace_back("max_tokens", "max_completion_tokens");
@@ -237,6 +239,7 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   fields.refuse("continue_final_message", "continuing a message is not supported yet");
   fields.accept("modalities");
   out.generate.want_token_ids = out.reply.token_ids;
+  out.generate.want_receipt = out.reply.receipt;
   YQ_RETURN_IF_ERROR(fields.status());
   for (std::string& name : fields.unread()) out.reply.ignored.push_back(std::move(name));
   return out;
@@ -248,7 +251,7 @@ Result<CompletionRequest> parse_completion_request(const Json& body) {
   YQ_RETURN_IF_ERROR(fields.status());
   read_reply(fields, out.reply);
   GenerateRequest base;
-  read_sampling(fields, base);
+  read_sampling(fields, base, out.reply);
   // OpenAI's default for this route, kept by every server that clients were written against.
   if (!base.max_tokens.has_value()) base.max_tokens = 16;
   base.echo = fields.boolean("echo").value_or(false);
@@ -268,6 +271,7 @@ Result<CompletionRequest> parse_completion_request(const Json& body) {
             .at("best_of"));
   }
   base.want_token_ids = out.reply.token_ids;
+  base.want_receipt = out.reply.receipt;
   out.generate = read_prompts(fields, base, out.prompt_list);
   YQ_RETURN_IF_ERROR(fields.status());
   for (const GenerateRequest& request : out.generate) {

@@ -19,6 +19,7 @@ struct ReplyOptions {
   bool include_usage = false;  // stream_options.include_usage
   bool logprobs = false;
   bool token_ids = false;            // return_token_ids
+  bool receipt = false;              // x_receipt
   std::vector<std::string> ignored;  // fields without effect, reported as x_ignored
   // What this request calls fields of GenerateRequest that have several names.
   std::vector<std::pair<std::string, std::string>> field_names;

@@ -92,12 +92,6 @@ Status at_prompt(const Status& status, bool is_list, size_t index) {
   return status.at(fmt::format("prompt[{}]{}", index, status.field().substr(kField.size())));
 }
 
-Json ids_json(const std::vector<TokenId>& ids) {
-  Json out = Json::array();
-  for (const TokenId id : ids) out.push_back(Json(id));
-  return out;
-}
-
 }  // namespace
 
 void ApiService::add_routes() {
