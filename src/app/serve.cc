@@ -4,10 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <thread>
 
 #include "app/command.h"
 #include "app/serve_config.h"
+#include "app/serve_drain.h"
+#include "app/serve_models.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signal.h"
@@ -25,49 +26,14 @@ struct ServeFlags {
   bool check_only = false;
 };
 
-Status load_models(const ServeConfig& config, Device& device, MetricsRegistry& metrics,
-                   ModelPool& pool) {
-  YQ_TRY(RuntimeOptions options, config.model.runtime_options());
-  options.engine.max_sequences = config.max_sequences;
-  options.engine.queue_limit = static_cast<size_t>(config.queue_limit);
-  const std::vector<std::string> names =
-      config.models.empty() ? std::vector<std::string>{""} : config.models;
-  std::vector<std::string> aliases = config.aliases;
-  for (const std::string& name : names) {
-    YQ_TRY(const InstalledModel installed, resolve_model(name));
-    const int64_t start = system_clock().now_ns();
-    YQ_TRY(std::shared_ptr<LoadedModel> model,
-           LoadedModel::load(installed.path, served_name(installed), device, options,
-                             system_clock(), &metrics));
-    const LoadedModel::Parts& parts = model->parts();
-    log_info("loaded {} in {} ms: {}, {:.0f} M parameters, {:.0f} MB of weights, context {}, {}",
-             model->id(), (system_clock().now_ns() - start) / 1'000'000, parts.architecture,
-             static_cast<double>(parts.parameters) / 1e6,
-             static_cast<double>(parts.weight_bytes) / 1e6, parts.max_context, parts.fingerprint);
-    if (!parts.template_error.empty()) {
-      log_warning("{}: chat is off: {}", model->id(), parts.template_error);
-    }
-    YQ_RETURN_IF_ERROR(pool.add(std::move(model), std::exchange(aliases, {})));
-  }
-  return Status::ok();
-}
-
-// Waits for the first signal, drains, and returns early when a second one comes.
+// Waits for the first signal and drains; a second one stops now.
 void serve_until_stopped(ApiService& service, HttpServer& server, int drain_timeout_s) {
-  int seen = 0;
-  while ((seen = wait_for_stop_signal(0, 60'000)) == 0) {
+  while (wait_for_stop_signal(0, 60'000) == 0) {
   }
   log_info("draining: running requests end, new ones get 503; a second signal stops now");
   service.begin_drain();
-  std::thread drain([&] { server.drain(int64_t{drain_timeout_s} * 1000); });
-  const int64_t deadline = system_clock().now_ns() + int64_t{drain_timeout_s} * 1'000'000'000;
-  while (server.open_connections() > 0 && system_clock().now_ns() < deadline) {
-    if (wait_for_stop_signal(1, 50) > 1) {
-      server.drain(0);
-      break;
-    }
-  }
-  drain.join();
+  drain_server(server, int64_t{drain_timeout_s} * 1000,
+               [](int wait_ms) { return wait_for_stop_signal(1, wait_ms) > 1; });
 }
 
 Status serve(ServeFlags flags) {
@@ -82,8 +48,10 @@ Status serve(ServeFlags flags) {
          make_cpu_device({.threads = config.model.threads, .isa = {}}));
   log_info("device {}", device->description());
   MetricsRegistry metrics;
-  ModelPool pool;
-  YQ_RETURN_IF_ERROR(load_models(config, *device, metrics, pool));
+  StepArbiter arbiter;
+  YQ_TRY(const ModelPoolOptions limits, pool_options(config));
+  ModelPool pool(limits, system_clock(), &metrics);
+  YQ_RETURN_IF_ERROR(declare_models(config, {*device, metrics, arbiter}, pool));
   if (stop_signals() > 0) return error(Code::kCancelled, "interrupted");
 
   ApiService service({.api_keys = config.api_keys}, pool, metrics, system_clock());
@@ -95,8 +63,39 @@ Status serve(ServeFlags flags) {
   std::fprintf(stderr, "ready on http://%s%s%s:%d\n", v6 ? "[" : "", config.http.host.c_str(),
                v6 ? "]" : "", server->port());
   serve_until_stopped(service, *server, config.drain_timeout_s);
+  pool.shutdown();  // its callbacks use the service
   log_info("stopped");
   return Status::ok();
+}
+
+void add_engine_flags(CLI::App& command, ServeConfig& config) {
+  command.add_option("--max-sequences", config.max_sequences, "requests that run at once")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--queue-limit", config.queue_limit, "requests that may wait")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      .add_option("--prefill-chunk", config.prefill_chunk, "prompt tokens of one request in a step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+}
+
+void add_pool_flags(CLI::App& command, ServeConfig& config) {
+  command.add_flag("--on-demand", config.on_demand, "load each model when it is first asked for");
+  command.add_flag("--installed", config.installed, "serve every installed model, on demand");
+  command
+      .add_option("--keep-alive", config.keep_alive_s,
+                  "seconds until an idle model that came on demand goes; 0 keeps it")
+      ->check(CLI::Range(0, 31'536'000))
+      ->capture_default_str();
+  command.add_option("--model-memory", config.model_memory,
+                     "memory for all models, e.g. 8GiB; idle ones make room");
+  command
+      .add_option("--load-timeout", config.load_timeout_s,
+                  "seconds that a request waits for its model to be loaded")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -125,15 +124,11 @@ void add_serve_command(CLI::App& root, Action& action) {
                      "web origin that may call the API (repeatable)");
   command.add_option("--allow-host", config.http.allowed_hosts,
                      "Host header to answer beside loopback names (repeatable)");
-  command.add_option("--max-sequences", config.max_sequences, "requests that run at once")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command.add_option("--queue-limit", config.queue_limit, "requests that may wait")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
   command.add_option("--drain-timeout", config.drain_timeout_s, "seconds to wait for requests")
       ->check(CLI::Range(0, 86400))
       ->capture_default_str();
+  add_engine_flags(command, config);
+  add_pool_flags(command, config);
   command.add_flag("--check-config", flags->check_only, "check and print the config, then exit");
   config.model.add_to(command);
   command.callback([&action, flags] { action = [flags] { return serve(*flags); }; });

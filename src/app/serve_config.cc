@@ -23,6 +23,14 @@ Setter into(std::string& out) {
   };
 }
 
+Setter into(bool& out) {
+  return [&out](const toml::node& node) {
+    const auto value = node.value_exact<bool>();
+    if (value) out = *value;
+    return value.has_value();
+  };
+}
+
 template <typename Integer>
 Setter into_integer(Integer& out, int64_t low, int64_t high) {
   return [&out, low, high](const toml::node& node) {
@@ -66,12 +74,18 @@ std::map<std::string, Key> keys_of(ServeConfig& c) {
       {"serve.drain_timeout_s", {"0 to 86400", into_integer(c.drain_timeout_s, 0, 86400)}},
       {"serve.max_connections",
        {"1 to 1000000", into_integer(c.http.max_connections, 1, 1'000'000)}},
+      {"serve.on_demand", {"true or false", into(c.on_demand)}},
+      {"serve.installed", {"true or false", into(c.installed)}},
+      {"serve.keep_alive_s", {"0 to 31536000", into_integer(c.keep_alive_s, 0, 31'536'000)}},
+      {"serve.model_memory", {"a size such as \"8GiB\"", into(c.model_memory)}},
+      {"serve.load_timeout_s", {"1 to 86400", into_integer(c.load_timeout_s, 1, 86400)}},
       {"engine.threads", {"0 to 1024", into_integer(c.model.threads, 0, 1024)}},
       {"engine.context", {"0 to 16777216", into_integer(c.model.context, 0, 1 << 24)}},
       {"engine.kv_memory", {"a size such as \"2GiB\"", into(c.model.kv_memory)}},
       {"engine.kv", {"a string", into(c.model.kv)}},
       {"engine.activations", {"a string", into(c.model.activations)}},
       {"engine.max_sequences", {"1 to 1024", into_integer(c.max_sequences, 1, 1024)}},
+      {"engine.prefill_chunk", {"1 to 65536", into_integer(c.prefill_chunk, 1, 65536)}},
       {"engine.queue_limit", {"1 to 100000", into_integer(c.queue_limit, 1, 100'000)}},
   };
 }
@@ -103,10 +117,6 @@ Status apply(const std::string& path, const toml::table& file, ServeConfig& conf
   return Status::ok();
 }
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 }  // namespace
 
 Status read_config_file(const std::string& path, ServeConfig& config) {
@@ -120,7 +130,7 @@ Status read_config_file(const std::string& path, ServeConfig& config) {
 }
 
 Status check_config(const ServeConfig& config) {
-  if (!is_loopback(config.http.host) && config.api_keys.empty()) {
+  if (!is_loopback_host(config.http.host) && config.api_keys.empty()) {
     return error(Code::kInvalidArgument,
                  "{} can be reached from other machines, and no API key is set; set one with "
                  "--api-key or YUNQI_API_KEY, or serve on 127.0.0.1",
@@ -131,7 +141,24 @@ Status check_config(const ServeConfig& config) {
       return error(Code::kInvalidArgument, "an API key is empty; want at least one character");
     }
   }
+  if (!config.model_memory.empty()) {
+    YQ_RETURN_IF_ERROR(parse_bytes(config.model_memory).status());
+  }
   return config.model.runtime_options().status();
+}
+
+EngineOptions engine_options(const ServeConfig& config) {
+  EngineOptions out;
+  out.max_sequences = config.max_sequences;
+  out.queue_limit = static_cast<size_t>(config.queue_limit);
+  out.prefill_chunk = config.prefill_chunk;
+  return out;
+}
+
+bool is_loopback_host(const std::string& host) {
+  if (host == "localhost" || host == "::1" || host == "[::1]") return true;
+  // An address, not a name that begins like one.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 std::string describe_config(const ServeConfig& config) {
@@ -149,7 +176,12 @@ std::string describe_config(const ServeConfig& config) {
                        {"activations", config.model.activations},
                        {"max_sequences", config.max_sequences},
                        {"queue_limit", config.queue_limit},
-                       {"drain_timeout_s", config.drain_timeout_s}})
+                       {"drain_timeout_s", config.drain_timeout_s},
+                       {"on_demand", config.on_demand},
+                       {"installed", config.installed},
+                       {"keep_alive_s", config.keep_alive_s},
+                       {"model_memory", config.model_memory},
+                       {"load_timeout_s", config.load_timeout_s}})
       .dump();
 }
 

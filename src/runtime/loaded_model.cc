@@ -73,6 +73,24 @@ std::string fingerprint_of(const LoadedModel::Parts& parts, const Checkpoint& ch
   return system_fingerprint(out);
 }
 
+uint64_t tensor_bytes(const Checkpoint& checkpoint) {
+  uint64_t bytes = 0;
+  for (const Tensor& tensor : checkpoint.tensors()) bytes += tensor.bytes.size();
+  return bytes;
+}
+
+// One page of keys and values over all layers, at the executor's default page size.
+uint64_t kv_bytes_per_page(const Model& model, const Device& device, KvFormat format) {
+  uint64_t bytes = 0;
+  for (const LayerState& state : model.state_spec()) {
+    if (const auto* paged = std::get_if<PagedKv>(&state); paged != nullptr) {
+      bytes += device.kv_page_bytes(
+          {paged->kv_heads, paged->head_dim, ModelExecutorOptions().page_tokens, format});
+    }
+  }
+  return bytes;
+}
+
 // The seed's share of choice k needs no own seed: the sampler counts by (choice, position).
 EngineRequest engine_request(const GenerateRequest& request, const GenerationDefaults& defaults,
                              int64_t max_tokens, uint64_t seed) {
@@ -180,8 +198,13 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
         positions != nullptr && positions->is_int() ? positions->as_int() : kDefaultContext;
     load.max_context = std::min(native, kDefaultContext);
   }
-  YQ_TRY(std::unique_ptr<Model> model, load_model(checkpoint, device, load));
+  LoadProgress unseen;
+  LoadProgress& progress = options.progress != nullptr ? *options.progress : unseen;
+  progress.begin(tensor_bytes(checkpoint));
+  const std::unique_ptr<Device> counting = count_prepared(device, progress);
+  YQ_TRY(std::unique_ptr<Model> model, load_model(checkpoint, *counting, load));
   const ModelInfo info = model->info();
+  const uint64_t page_bytes = kv_bytes_per_page(*model, device, options.numerics.kv);
   YQ_TRY(Tokenizer made, tokenizer.get());
   parts.tokenizer = std::make_unique<Tokenizer>(std::move(made));
   parts.vocabulary = std::min(parts.tokenizer->size(), info.vocab_rows);
@@ -197,6 +220,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   executor_options.kv_bytes = options.kv_bytes;
   YQ_TRY(std::unique_ptr<Executor> executor,
          make_model_executor(std::move(model), device, executor_options));
+  parts.kv_bytes = page_bytes * static_cast<uint64_t>(executor->limits().pages);
   EngineOptions engine_options = options.engine;
   engine_options.vocabulary = parts.vocabulary;
   engine_options.model_name = parts.id;

@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "ops/device.h"
 #include "runtime/generate_request.h"
+#include "runtime/load_progress.h"
 #include "runtime/output_session.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -34,6 +35,7 @@ struct RuntimeOptions {
   uint64_t kv_bytes = 0;
   EngineOptions engine;
   int32_t max_rows = 512;
+  std::shared_ptr<LoadProgress> progress = {};  // told how far the load is; may be null
 };
 
 struct Receipt;
@@ -102,7 +104,7 @@ class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
     int64_t max_context = 0;
     std::string fingerprint;
     std::string architecture;
-    uint64_t parameters = 0, weight_bytes = 0;
+    uint64_t parameters = 0, weight_bytes = 0, kv_bytes = 0;
     int64_t created = 0;  // unix seconds
     std::unique_ptr<Engine> engine;
   };

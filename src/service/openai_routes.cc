@@ -9,6 +9,7 @@
 #include "service/api_service.h"
 #include "service/errors.h"
 #include "service/fields.h"
+#include "service/model_reply.h"
 #include "service/openai_json.h"
 #include "service/openai_reply.h"
 #include "service/openai_request.h"
@@ -26,14 +27,27 @@ Result<Json> parse_body(const HttpRequest& request) {
   return body;
 }
 
+// Where a model is between disk and memory; "ready" is all that most clients look for.
+Json status_json(const ModelPool::Entry& entry) {
+  Json out = Json::object({{"state", model_state_name(entry.state)}});
+  if (entry.state == ModelState::kLoading) out.set("progress", Json(entry.progress));
+  if (entry.state == ModelState::kFailed) out.set("error", Json(entry.failure));
+  out.set("requests", Json(entry.users));
+  out.set("waiting", Json(entry.waiting));
+  if (entry.bytes > 0) out.set("memory_bytes", Json(entry.bytes));
+  if (entry.unload_in_ms >= 0) out.set("unload_in_s", Json(entry.unload_in_ms / 1000));
+  return out;
+}
+
 Json model_json(const ModelPool::Entry& entry, const std::string& id) {
+  Json out = Json::object({{"id", id}, {"object", "model"}});
+  out.set("created", Json(entry.model != nullptr ? entry.model->parts().created : int64_t{0}));
+  out.set("owned_by", Json("yunqi"));
+  if (entry.model != nullptr) out.set("max_model_len", Json(entry.model->parts().max_context));
+  if (id != entry.id) out.set("root", Json(entry.id));
+  out.set("status", status_json(entry));
+  if (entry.model == nullptr) return out;
   const LoadedModel::Parts& parts = entry.model->parts();
-  Json out = Json::object({{"id", id},
-                           {"object", "model"},
-                           {"created", parts.created},
-                           {"owned_by", "yunqi"},
-                           {"max_model_len", parts.max_context}});
-  if (id != parts.id) out.set("root", Json(parts.id));
   out.set("meta", Json::object({{"architecture", parts.architecture},
                                 {"parameters", parts.parameters},
                                 {"weight_bytes", parts.weight_bytes},
@@ -92,6 +106,65 @@ Status at_prompt(const Status& status, bool is_list, size_t index) {
   return status.at(fmt::format("prompt[{}]{}", index, status.field().substr(kField.size())));
 }
 
+// A generation for each prompt; the ones begun are cancelled when a later one can't.
+Result<std::vector<CompletionPart>> start_parts(const LoadedModel& model,
+                                                CompletionRequest& completion) {
+  std::vector<CompletionPart> parts;
+  for (GenerateRequest& generate : completion.generate) {
+    // One seed for all prompts: the one that is reported.
+    if (!parts.empty()) generate.seed = static_cast<int64_t>(parts[0].generation->seed());
+    CompletionPart part;
+    part.echo = generate.echo;
+    part.choices = static_cast<int32_t>(generate.choices);
+    Result<std::unique_ptr<Generation>> generation = model.start(generate);
+    if (!generation.is_ok()) {
+      return at_prompt(in_request_words(generation.status(), completion.reply),
+                       completion.prompt_list, parts.size());
+    }
+    part.generation = std::move(generation).value();
+    if (generate.echo) {
+      part.echo_text = sanitize_utf8(model.tokenizer().decode(part.generation->prompt()));
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+Result<HttpReply> tokenize_with(const LoadedModel& model, const GenerateRequest& prompt,
+                                bool with_text) {
+  YQ_TRY(const std::vector<TokenId> ids, model.prompt_ids(prompt));
+  Json out = Json::object({{"count", static_cast<int64_t>(ids.size())},
+                           {"max_model_len", model.parts().max_context},
+                           {"tokens", ids_json(ids)}});
+  if (with_text) {
+    Json strings = Json::array();
+    for (const TokenId id : ids) {
+      strings.push_back(Json(sanitize_utf8(model.tokenizer().token_bytes(id))));
+    }
+    out.set("token_strs", std::move(strings));
+  }
+  return HttpReply(json_response(out));
+}
+
+Result<HttpReply> detokenize_with(const LoadedModel& model, const Json& tokens) {
+  std::vector<TokenId> ids;
+  for (size_t i = 0; i < tokens.as_array().size(); ++i) {
+    const Json& item = tokens.as_array()[i];
+    if (!item.is_int() || item.as_int() < 0 || item.as_int() >= model.parts().vocabulary) {
+      return error(Code::kInvalidArgument, "want token ids from 0 to {}, found {}",
+                   model.parts().vocabulary - 1, item.dump())
+          .at(fmt::format("tokens[{}]", i));
+    }
+    ids.push_back(static_cast<TokenId>(item.as_int()));
+  }
+  const std::string text = sanitize_utf8(model.tokenizer().decode(ids));
+  return HttpReply(json_response(Json::object({{"prompt", text}, {"content", text}})));
+}
+
+HttpReply reply_or_error(Result<HttpReply> reply) {
+  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+}
+
 }  // namespace
 
 void ApiService::add_routes() {
@@ -118,75 +191,60 @@ void ApiService::add_routes() {
 }
 
 HttpReply ApiService::chat_completions(const HttpRequest& request) {
-  const auto run = [&]() -> Result<HttpReply> {
-    YQ_TRY(const Json body, parse_body(request));
-    YQ_TRY(ChatRequest chat, parse_chat_request(body));
-    YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(chat.reply.model));
-    Result<std::unique_ptr<Generation>> generation = model->start(chat.generate);
-    if (!generation.is_ok()) return in_request_words(generation.status(), chat.reply);
-    ReplyHead head{"chatcmpl-" + request.id, clock_.unix_seconds(), std::move(model),
-                   std::move(chat.reply)};
+  const Result<Json> body = parse_body(request);
+  if (!body.is_ok()) return error_response(body.status());
+  Result<ChatRequest> parsed = parse_chat_request(*body);
+  if (!parsed.is_ok()) return error_response(parsed.status());
+  const auto chat = std::make_shared<ChatRequest>(std::move(parsed).value());
+  const auto reply = [&clock = clock_, chat, id = request.id](std::shared_ptr<LoadedModel> model) {
+    Result<std::unique_ptr<Generation>> generation = model->start(chat->generate);
+    if (!generation.is_ok()) {
+      return HttpReply(error_response(in_request_words(generation.status(), chat->reply)));
+    }
+    ReplyHead head{"chatcmpl-" + id, clock.unix_seconds(), std::move(model),
+                   std::move(chat->reply)};
     return chat_reply(std::move(head), std::move(generation).value());
   };
-  Result<HttpReply> reply = run();
-  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+  return reply_with_model(models_, chat->reply.model, reply);
 }
 
 HttpReply ApiService::completions(const HttpRequest& request) {
-  const auto run = [&]() -> Result<HttpReply> {
-    YQ_TRY(const Json body, parse_body(request));
-    YQ_TRY(CompletionRequest completion, parse_completion_request(body));
-    YQ_TRY(std::shared_ptr<LoadedModel> model, models_.find(completion.reply.model));
-    std::vector<CompletionPart> parts;
-    for (GenerateRequest& generate : completion.generate) {
-      // One seed for all prompts: the one that is reported.
-      if (!parts.empty()) generate.seed = static_cast<int64_t>(parts[0].generation->seed());
-      CompletionPart part;
-      part.echo = generate.echo;
-      part.choices = static_cast<int32_t>(generate.choices);
-      Result<std::unique_ptr<Generation>> generation = model->start(generate);
-      if (!generation.is_ok()) {
-        return at_prompt(in_request_words(generation.status(), completion.reply),
-                         completion.prompt_list, parts.size());
-      }
-      part.generation = std::move(generation).value();
-      if (generate.echo) {
-        part.echo_text = sanitize_utf8(model->tokenizer().decode(part.generation->prompt()));
-      }
-      parts.push_back(std::move(part));
-    }
-    ReplyHead head{"cmpl-" + request.id, clock_.unix_seconds(), std::move(model),
-                   std::move(completion.reply)};
-    return completion_reply(std::move(head), std::move(parts));
+  const Result<Json> body = parse_body(request);
+  if (!body.is_ok()) return error_response(body.status());
+  Result<CompletionRequest> parsed = parse_completion_request(*body);
+  if (!parsed.is_ok()) return error_response(parsed.status());
+  const auto completion = std::make_shared<CompletionRequest>(std::move(parsed).value());
+  const auto reply = [&clock = clock_, completion,
+                      id = request.id](std::shared_ptr<LoadedModel> model) {
+    Result<std::vector<CompletionPart>> parts = start_parts(*model, *completion);
+    if (!parts.is_ok()) return HttpReply(error_response(parts.status()));
+    ReplyHead head{"cmpl-" + id, clock.unix_seconds(), std::move(model),
+                   std::move(completion->reply)};
+    return completion_reply(std::move(head), std::move(parts).value());
   };
-  Result<HttpReply> reply = run();
-  if (reply.is_ok()) return std::move(reply).value();
-  // What the runtime calls top_logprobs has another name in this route.
-  const Status& status = reply.status();
-  return error_response(status.field() == "top_logprobs" ? status.at("logprobs") : status);
+  return reply_with_model(models_, completion->reply.model, reply);
 }
 
 HttpReply ApiService::list_models() const {
   Json data = Json::array();
   for (const ModelPool::Entry& entry : models_.entries()) {
-    data.push_back(model_json(entry, entry.model->id()));
+    data.push_back(model_json(entry, entry.id));
     for (const std::string& alias : entry.aliases) data.push_back(model_json(entry, alias));
   }
   return json_response(Json::object({{"object", "list"}, {"data", std::move(data)}}));
 }
 
 HttpReply ApiService::get_model(const std::string& id) const {
-  const Result<std::shared_ptr<LoadedModel>> found = models_.find(id);
-  if (!found.is_ok()) return error_response(found.status());
-  return json_response(model_json({*found, {}}, id));
+  const Result<ModelPool::Entry> entry = models_.entry(id);
+  if (!entry.is_ok()) return error_response(entry.status());
+  return json_response(model_json(*entry, id));
 }
 
 HttpReply ApiService::tokenize(const HttpRequest& request) const {
   const auto run = [&]() -> Result<HttpReply> {
     YQ_TRY(const Json body, parse_body(request));
     Fields fields(body);
-    YQ_TRY(const std::shared_ptr<LoadedModel> model,
-           models_.find(fields.string("model").value_or("")));
+    const std::string name = fields.string("model").value_or("");
     GenerateRequest prompt;
     const Json* messages = fields.array("messages");
     std::optional<std::string> text = fields.string("prompt");
@@ -202,55 +260,38 @@ HttpReply ApiService::tokenize(const HttpRequest& request) const {
     } else {
       return error(Code::kInvalidArgument, "want \"prompt\" (text) or \"messages\"").at("prompt");
     }
-    YQ_TRY(const std::vector<TokenId> ids, model->prompt_ids(prompt));
-    Json out = Json::object({{"count", static_cast<int64_t>(ids.size())},
-                             {"max_model_len", model->parts().max_context},
-                             {"tokens", ids_json(ids)}});
-    if (with_text) {
-      Json strings = Json::array();
-      for (const TokenId id : ids) {
-        strings.push_back(Json(sanitize_utf8(model->tokenizer().token_bytes(id))));
-      }
-      out.set("token_strs", std::move(strings));
-    }
-    return HttpReply(json_response(out));
+    return reply_with_model(models_, name, [prompt, with_text](auto model) {
+      return reply_or_error(tokenize_with(*model, prompt, with_text));
+    });
   };
-  Result<HttpReply> reply = run();
-  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+  return reply_or_error(run());
 }
 
 HttpReply ApiService::detokenize(const HttpRequest& request) const {
   const auto run = [&]() -> Result<HttpReply> {
     YQ_TRY(const Json body, parse_body(request));
     Fields fields(body);
-    YQ_TRY(const std::shared_ptr<LoadedModel> model,
-           models_.find(fields.string("model").value_or("")));
+    const std::string name = fields.string("model").value_or("");
     const Json* tokens = fields.array("tokens");
     YQ_RETURN_IF_ERROR(fields.status());
     if (tokens == nullptr) return error(Code::kInvalidArgument, "is missing").at("tokens");
-    std::vector<TokenId> ids;
-    for (size_t i = 0; i < tokens->as_array().size(); ++i) {
-      const Json& item = tokens->as_array()[i];
-      if (!item.is_int() || item.as_int() < 0 || item.as_int() >= model->parts().vocabulary) {
-        return error(Code::kInvalidArgument, "want token ids from 0 to {}, found {}",
-                     model->parts().vocabulary - 1, item.dump())
-            .at(fmt::format("tokens[{}]", i));
-      }
-      ids.push_back(static_cast<TokenId>(item.as_int()));
-    }
-    const std::string text = sanitize_utf8(model->tokenizer().decode(ids));
-    return HttpReply(json_response(Json::object({{"prompt", text}, {"content", text}})));
+    return reply_with_model(models_, name, [ids = *tokens](auto model) {
+      return reply_or_error(detokenize_with(*model, ids));
+    });
   };
-  Result<HttpReply> reply = run();
-  return reply.is_ok() ? std::move(reply).value() : error_response(reply.status());
+  return reply_or_error(run());
 }
 
 HttpReply ApiService::health() const {
   Json models = Json::object();
   Status worst;
   for (const ModelPool::Entry& entry : models_.entries()) {
+    if (entry.model == nullptr) {  // nobody waits for it, or the pool answers for it
+      models.set(entry.id, Json(model_state_name(entry.state)));
+      continue;
+    }
     const Status status = run_canary(*entry.model, options_.health_timeout_ms);
-    models.set(entry.model->id(), Json(status.is_ok() ? "ok" : status.message()));
+    models.set(entry.id, Json(status.is_ok() ? "ok" : status.message()));
     // A full queue is a busy engine, not a broken one, as long as its steps go on.
     const EngineStats stats = entry.model->engine().stats();
     const int64_t since_step_ms = (clock_.now_ns() - stats.last_step_ns) / 1'000'000;
