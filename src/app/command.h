@@ -17,6 +17,7 @@ using Action = std::function<Status()>;
 void add_run_command(CLI::App& root, Action& action);
 void add_serve_command(CLI::App& root, Action& action);
 void add_bench_command(CLI::App& root, Action& action);
+void add_bench_serve_command(CLI::App& root, Action& action);
 void add_tokenize_command(CLI::App& root, Action& action);
 void add_render_command(CLI::App& root, Action& action);
 void add_score_command(CLI::App& root, Action& action);

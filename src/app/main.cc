@@ -24,6 +24,7 @@ int run_program(int argc, char** argv) {
   add_serve_command(root, action);
   add_model_commands(root, action);
   add_bench_command(root, action);
+  add_bench_serve_command(root, action);
   add_tokenize_command(root, action);
   add_render_command(root, action);
   add_score_command(root, action);
