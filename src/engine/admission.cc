@@ -78,21 +78,53 @@ void Scheduler::share_computed(Sequence& sequence) {
         cache_.insert(parent, key_of(sequence, at), page_tokens(sequence, at), page);
     sequence.shareable = shared >= 0;
     if (!sequence.shareable) return;
+    if (shared == page && fresh_.size() < fresh_.capacity()) {
+      fresh_.push_back({page, key_of(sequence, at)});
+    }
     page = shared;
     ++sequence.shared;
   }
 }
 
-// Fills hits_ with the cached pages that can follow what the sequence has. Its last token is always
-// computed, and so is every prompt token whose logits are still wanted.
+// The last token is always computed, and so is every prompt token whose logits are still wanted.
+int32_t Scheduler::cacheable_pages(const Sequence& sequence) const {
+  const int32_t tokens = sequence.scoring() ? sequence.scored : sequence.size() - 1;
+  return cache_.enabled() ? tokens / limits_.page_tokens : 0;
+}
+
+int32_t Scheduler::found_pages(Sequence& sequence) {
+  match(sequence);
+  return static_cast<int32_t>(hits_.size());
+}
+
+bool Scheduler::adopt(Sequence& sequence, const PrefixKey& key,
+                      const std::function<bool(int32_t)>& fill) {
+  const int32_t at = found_pages(sequence);
+  if (sequence.state != Sequence::State::kWaiting || at >= cacheable_pages(sequence) ||
+      key_of(sequence, at) != key) {
+    return false;
+  }
+  const int32_t parent = hits_.empty() ? -1 : hits_.back();
+  for (const int32_t hit : hits_)
+    cache_.hold(hit);  // all of them: a busy page has no idle ones before it
+  const int32_t page = cache_.allocate();
+  bool adopted = false;
+  if (page >= 0) {
+    adopted = fill(page) && cache_.insert(parent, key, page_tokens(sequence, at), page) == page;
+    cache_.release(page);
+  }
+  for (const int32_t hit : hits_) cache_.release(hit);
+  return adopted;
+}
+
+// Fills hits_ with the cached pages that can follow what the sequence has.
 void Scheduler::match(Sequence& sequence) {
   hits_.clear();
   const int32_t width = limits_.page_tokens;
   if (!cache_.enabled() || sequence.computed != sequence.shared * width) return;
-  const int32_t tokens = sequence.scoring() ? sequence.scored : sequence.size() - 1;
   int32_t parent =
       sequence.shared == 0 ? -1 : sequence.pages[static_cast<size_t>(sequence.shared - 1)];
-  for (int32_t page = sequence.shared; (page + 1) * width <= tokens; ++page) {
+  for (int32_t page = sequence.shared; page < cacheable_pages(sequence); ++page) {
     parent = cache_.find(parent, key_of(sequence, page), page_tokens(sequence, page));
     if (parent < 0) break;
     hits_.push_back(parent);
@@ -247,7 +279,7 @@ void Scheduler::claim_shares() {
 Sequence* Scheduler::next_to_admit() const {
   Sequence* best = nullptr;
   for (Sequence* s : waiting_) {
-    if (s->paused()) continue;
+    if (s->paused() || s->loading) continue;
     if (best != nullptr && s->priority < best->priority) break;
     if (s->overtaken >= kMaxOvertaken) return s;
     if (best == nullptr || s->account->claim < best->account->claim) best = s;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "engine/request.h"
@@ -42,6 +43,9 @@ struct EngineOptions {
   std::string cache_identity = {};
   // Drafts by prompt lookup: off, as many as pay, or up to so many. No output depends on it.
   int32_t speculation = kSpeculationAuto;
+  // The prefix cache's second tier: a folder that outlives the process, and its limit. Empty: none.
+  Path cache_dir = {};
+  uint64_t cache_dir_bytes = uint64_t{16} << 30;
   int32_t checkpoint_tokens = 512;      // recurrent state is kept every so many tokens of a prompt
   std::shared_ptr<StepGate> gate = {};  // null: the device is this engine's alone
 };
@@ -56,6 +60,7 @@ struct EngineStats {
   uint64_t cached_tokens = 0;  // of prompt_tokens: found in the prefix cache
   int32_t cache_pages = 0;     // pages that can be found again; they count as free when unused
   uint64_t cache_evictions = 0;
+  uint64_t disk_pages = 0, disk_bytes = 0;  // found in the disk tier; its size
   uint64_t draft_tokens = 0, accepted_draft_tokens = 0;
 };
 

@@ -28,14 +28,16 @@ SchedulerOptions scheduler_options(const EngineOptions& options) {
 }  // namespace
 
 EngineCore::EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& options,
-                       const Clock& clock, MetricsRegistry* metrics)
+                       const Clock& clock, MetricsRegistry* metrics,
+                       std::unique_ptr<DiskCache> disk)
     : executor_(std::move(executor)),
       options_(options),
       vocab_(options.vocabulary > 0 ? std::min(options.vocabulary, executor_->limits().vocab)
                                     : executor_->limits().vocab),
       clock_(clock),
       metrics_(metrics, options.model_name),
-      scheduler_(executor_->limits(), scheduler_options(options)) {
+      scheduler_(executor_->limits(), scheduler_options(options)),
+      disk_(std::move(disk)) {
   const ExecutorLimits& limits = executor_->limits();
   const auto rows = static_cast<size_t>(limits.max_rows);
   const auto sequences = static_cast<size_t>(scheduler_.max_sequences());
@@ -46,6 +48,7 @@ EngineCore::EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& 
   plan_.commits.reserve(sequences);
   plan_.copies.reserve(3 * sequences);
   left_queue_.reserve(sequences);
+  if (disk_ == nullptr && !options.cache_dir.empty()) open_disk();
   totals_.pages_total = totals_.pages_free = limits.pages;
   stats_ = totals_;
 }
@@ -145,9 +148,12 @@ bool EngineCore::idle() const {
 
 int64_t EngineCore::next_deadline_ns() const {
   int64_t earliest = 0;
-  for (const auto& job : jobs_) {
-    const int64_t deadline = job->request.flow.deadline_ns;
+  const auto consider = [&](int64_t deadline) {
     if (deadline > 0 && (earliest == 0 || deadline < earliest)) earliest = deadline;
+  };
+  for (const auto& job : jobs_) {
+    consider(job->request.flow.deadline_ns);
+    if (job->sequence.loading) consider(job->fetch_until_ns);
   }
   return earliest;
 }
@@ -226,11 +232,15 @@ void EngineCore::propose_drafts() {
   }
 }
 
-// Rows of a step that others wait for the tokens of.
+// Rows of a step that decoding sequences wait for: as many as the target allows; where they alone
+// take about as long, prompts may take as much again, so that newcomers get in.
 int32_t EngineCore::row_budget() const {
   const int32_t most = limits().max_rows;
   if (options_.itl_target_ms <= 0) return most;
-  return cost_.rows_within(options_.itl_target_ms * kNsPerMs, most);
+  const auto decoding = std::ranges::count_if(
+      scheduler_.running(), [](const Sequence* s) { return !s->paused() && s->decodes(); });
+  const double own_ns = cost_.ns(static_cast<int32_t>(decoding));
+  return cost_.rows_within(std::max(options_.itl_target_ms * kNsPerMs, 2 * own_ns), most);
 }
 
 // Requests that run for the first time.
@@ -252,12 +262,19 @@ bool EngineCore::step() {
   }
   close_ended();
   propose_drafts();
+  if (disk_ != nullptr) fetch_pages(begin);
   scheduler_.plan(plan_, row_budget());
+  if (disk_ != nullptr) store_pages();
   note_started(begin);
   publish();  // who runs is known now; the gauges must not lag a step behind
   if (plan_.rows() == 0) return false;
+  record_ = {};
+  record_.begin_ns = begin;
   const int64_t planned = clock_.now_ns();
+  if (options_.gate != nullptr) options_.gate->enter();
+  const int64_t entered = clock_.now_ns();
   Result<Matrix<float>> logits = executor_->execute(plan_);
+  if (options_.gate != nullptr) options_.gate->leave();
   if (!logits.is_ok()) {
     stop_admission();
     totals_.healthy = false;
@@ -266,26 +283,24 @@ bool EngineCore::step() {
   }
   scheduler_.complete(plan_);
   const int64_t executed = clock_.now_ns();
-  record_ = {};
+  record_.plan_ns = planned - begin;
+  record_.gate_ns = entered - planned;
+  record_.execute_ns = executed - entered;
   use_logits(*logits, executed);
-  record_step(begin, planned, executed);
+  record_.sample_ns = clock_.now_ns() - executed;
+  record_step();
   close_ended();
   return true;
 }
 
-void EngineCore::record_step(int64_t begin, int64_t planned, int64_t executed) {
-  const int64_t end = clock_.now_ns();
-  cost_.observe(plan_.rows(), end - begin);
-  metrics_.step_seconds.observe(seconds(end - begin));
-  metrics_.step_rows.observe(plan_.rows());
-  ++totals_.steps;
-  totals_.last_step_ns = end;
+void EngineCore::record_step() {
   StepRecord& r = record_;
-  r.step = totals_.steps;
-  r.begin_ns = begin;
-  r.plan_ns = planned - begin;
-  r.execute_ns = executed - planned;
-  r.sample_ns = end - executed;
+  const int64_t own_ns = r.plan_ns + r.execute_ns + r.sample_ns;
+  cost_.observe(plan_.rows(), own_ns);
+  metrics_.step_seconds.observe(seconds(own_ns + r.gate_ns));
+  metrics_.step_rows.observe(plan_.rows());
+  totals_.last_step_ns = r.begin_ns + own_ns + r.gate_ns;
+  r.step = ++totals_.steps;
   r.rows = plan_.rows();
   r.runs = static_cast<int32_t>(plan_.runs.size());
   for (const PlannedRun& run : plan_.runs) {
@@ -343,6 +358,7 @@ void EngineCore::publish() {
   totals_.cache_pages = cache.stats().pages;
   totals_.cache_evictions = cache.stats().evicted;
   totals_.preemptions = scheduler_.preemptions();
+  if (disk_ != nullptr) totals_.disk_bytes = disk_->stats().bytes;
   const std::lock_guard lock(mutex_);
   stats_ = totals_;
   for (const uint64_t flow : left_queue_) {

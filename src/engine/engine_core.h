@@ -1,6 +1,7 @@
 // The engine without its thread: takes submitted requests, plans and runs one step at a time,
 // chooses tokens and ends requests. Engine wraps it in a thread; tests call step() themselves.
-// engine_core.cc has the queue and the step, engine_tokens.cc what becomes of a step's logits.
+// engine_core.cc has the queue and the step, engine_tokens.cc what becomes of a step's logits,
+// disk_traffic.cc the pages that go to the disk and come back.
 // submit(), stop_admission(), stats() and trace() are thread-safe; everything else is one thread's.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/disk_cache.h"
 #include "engine/engine.h"
 #include "engine/engine_metrics.h"
 #include "engine/job.h"
@@ -20,8 +22,9 @@ namespace yunqi {
 
 class EngineCore {
  public:
+  // `disk` stands in for the one that options.cache_dir would open.
   EngineCore(std::unique_ptr<Executor> executor, const EngineOptions& options, const Clock& clock,
-             MetricsRegistry* metrics);
+             MetricsRegistry* metrics, std::unique_ptr<DiskCache> disk = nullptr);
   ~EngineCore();  // ends what is left with kShutdown
 
   // As Engine::submit.
@@ -59,9 +62,16 @@ class EngineCore {
   void propose_drafts();
   int32_t row_budget() const;
   void note_started(int64_t now);
-  void record_step(int64_t begin, int64_t planned, int64_t executed);
+  void record_step();
   void close_ended();
   void publish();
+
+  // disk_traffic.cc
+  void open_disk();
+  void store_pages();
+  void take_loaded();
+  void fetch_pages(int64_t now);
+  void fetch(Job& job, int64_t now);
 
   // engine_tokens.cc
   Job& job_of(uint64_t sequence);
@@ -82,6 +92,8 @@ class EngineCore {
 
   // One thread's.
   Scheduler scheduler_;
+  std::unique_ptr<DiskCache> disk_;   // null: none
+  std::vector<PrefixKey> from_disk_;  // asked for there
   StepCost cost_;
   StepPlan plan_;
   std::vector<std::unique_ptr<Job>> jobs_;      // in order of arrival

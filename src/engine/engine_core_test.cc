@@ -253,6 +253,20 @@ TEST(EngineCoreTest, PromptChunksShrinkWhileOthersWaitForTokens) {
   EXPECT_LE(alone.plans.size(), 4u);
 }
 
+TEST(EngineCoreTest, WhereDecodingTakesLongPromptsMayTakeAsLongAgain) {
+  Bench bench({.itl_target_ms = 1, .prefix_cache = false, .speculation = 0});
+  bench.ns_of = [](int32_t rows) { return (100 + rows) * kMs; };
+  for (uint64_t i = 0; i < 20; ++i) bench.submit(request_of(20, i, 200));
+  for (int i = 0; i < 60; ++i) bench.step();
+  bench.submit(request_of(400, 99, 2));
+  size_t rows = 0;
+  while (!bench.readers[20].finished) {
+    ASSERT_TRUE(bench.step());
+    rows = std::max(rows, bench.plans.back().tokens.size());
+  }
+  EXPECT_GT(rows, 80u);  // 240 ms hold 128 rows or so
+}
+
 TEST(EngineCoreTest, PrefillGoesOnHoweverTightTheTarget) {
   Bench bench({.itl_target_ms = 1, .prefix_cache = false, .speculation = 0});
   bench.ns_of = [](int32_t rows) { return (10 + rows) * kMs; };
@@ -384,6 +398,28 @@ TEST(EngineCoreTest, AStateIsKeptAtTheEndOfAMessage) {
   bench.submit(std::move(second));
   bench.run();
   EXPECT_EQ(bench.readers[1].last.cached_tokens, 40);
+}
+
+class CountingGate final : public StepGate {
+ public:
+  void enter() override { inside = ++entered; }
+  void leave() override { inside = 0; }
+  int entered = 0, inside = 0;
+};
+
+TEST(EngineCoreTest, EveryStepPassesTheGate) {
+  const auto gate = std::make_shared<CountingGate>();
+  Bench bench({.gate = gate});
+  int outside = 0;
+  bench.ns_of = [&](int32_t) {
+    outside += gate->inside == 0 ? 1 : 0;
+    return kMs;
+  };
+  bench.submit(request_of(30, 1, 5));
+  bench.run();
+  EXPECT_EQ(gate->entered, 5);
+  EXPECT_EQ(gate->inside, 0);
+  EXPECT_EQ(outside, 0);
 }
 
 TEST(EngineCoreTest, TheTraceTellsOfEveryStep) {

@@ -174,6 +174,30 @@ TEST(EngineTest, DeviceErrorEndsEveryRequestAndTheEngineSaysSo) {
   EXPECT_EQ(engine->submit(make_request(2)).status().code(), Code::kUnavailable);
 }
 
+TEST(EngineTest, PagesOnDiskOutliveTheEngine) {
+  const Path folder = std::filesystem::temp_directory_path() / "yunqi-engine-test-pages";
+  std::filesystem::remove_all(folder);
+  EngineOptions options;
+  options.cache_dir = folder;
+  options.cache_identity = "model";
+  const auto run = [&](int64_t& cached) {
+    const auto engine = make_engine(options);
+    EngineRequest request = make_request(39);  // 44 tokens: five pages and a rest
+    const Output out = read_all(*engine->submit(std::move(request)).value());
+    cached = out.last.cached_tokens;
+    return out.tokens;
+  };
+  int64_t cold = -1, warm = -1, other = -1;
+  const auto want = run(cold);
+  EXPECT_EQ(run(warm), want);
+  options.cache_identity = "another";
+  EXPECT_EQ(run(other), want);
+  EXPECT_EQ(cold, 0);
+  EXPECT_EQ(warm, 40);
+  EXPECT_EQ(other, 0);
+  std::filesystem::remove_all(folder);
+}
+
 TEST(EngineTest, RefusesWhatIsOutOfRange) {
   const auto engine = make_engine({.vocabulary = 45});
   const auto refused = [&](auto change) {

@@ -22,6 +22,10 @@ struct Job {
   TokenEvent last_event;
   std::vector<int32_t> forced;  // by the guard; next_forced is the first not yet fed
   size_t next_forced = 0;
+  // Pages from the disk tier: leading ones asked for; nothing more is there; wait no longer than.
+  int32_t fetched = 0;
+  bool fetch_done = false;
+  int64_t fetch_until_ns = 0;
   PromptLookup lookup;
   AcceptanceRate acceptance;
   int64_t submit_ns = 0;

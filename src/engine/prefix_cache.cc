@@ -94,7 +94,7 @@ int32_t PrefixCache::insert(int32_t parent, const PrefixKey& key, std::span<cons
 }
 
 int32_t PrefixCache::allocate() {
-  if (pool_.free() == 0 && idle_ > 0) evict();
+  if (pool_.free() == 0 && !leaves_.empty()) evict();
   return pool_.allocate();
 }
 

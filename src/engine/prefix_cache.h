@@ -38,11 +38,16 @@ class PrefixCache {
   int32_t available() const { return pool_.free() + idle_; }
   // A page that is held once, by the caller; -1 when every page is in use.
   int32_t allocate();
+  // Who holds a page also holds every page before it.
   void hold(int32_t page);
   void release(int32_t page);
   // In the tree and held by nobody else.
   bool idle(int32_t page) const;
   bool contains(int32_t page) const { return node(page).cached; }
+  // Of a page in the tree.
+  const PrefixKey& key(int32_t page) const { return node(page).key; }
+  int32_t parent(int32_t page) const { return node(page).parent; }
+  std::span<const int32_t> tokens(int32_t page) const { return tokens_of(page); }
 
   // The page that holds exactly `tokens` after `parent` (-1: at the start), or -1.
   int32_t find(int32_t parent, const PrefixKey& key, std::span<const int32_t> tokens) const;

@@ -35,6 +35,7 @@ Scheduler::Scheduler(const ExecutorLimits& limits, const SchedulerOptions& optio
   commits_.reserve(sequences);
   copies_.reserve(2 * sequences);
   hits_.reserve(static_cast<size_t>(limits.pages));
+  fresh_.reserve(static_cast<size_t>(limits.pages));
   in_progress_.reserve(sequences + static_cast<size_t>(limits.max_rows / limits.page_tokens) * 2 +
                        2);
 }
@@ -43,9 +44,9 @@ int32_t Scheduler::pages_for(int32_t tokens) const {
   return (tokens + limits_.page_tokens - 1) / limits_.page_tokens;
 }
 
-Scheduler::Tokens Scheduler::page_tokens(const Sequence& sequence, int32_t page) const {
+std::span<const int32_t> Scheduler::page_tokens(const Sequence& sequence, int32_t page) const {
   const auto width = static_cast<size_t>(limits_.page_tokens);
-  return Tokens(sequence.tokens).subspan(static_cast<size_t>(page) * width, width);
+  return std::span(sequence.tokens).subspan(static_cast<size_t>(page) * width, width);
 }
 
 const PrefixKey& Scheduler::key_of(Sequence& sequence, int32_t page) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -65,6 +66,24 @@ class Scheduler {
   // So many drafts of the sequence's last run came true.
   void accept_drafts(Sequence& sequence, int32_t drafts);
 
+  // ---- pages that come from elsewhere, or go there ----
+  // Leading pages of a waiting sequence that may come from the cache, and those that are in it.
+  int32_t cacheable_pages(const Sequence& sequence) const;
+  int32_t found_pages(Sequence& sequence);
+  // Of one of the sequence's full pages.
+  const PrefixKey& key_of(Sequence& sequence, int32_t page);
+  std::span<const int32_t> page_tokens(const Sequence& sequence, int32_t page) const;
+  // Puts a page into the cache, if its key is that of the first page of the waiting sequence that
+  // is not found there, and memory is left. `fill` writes the page's bytes, or says it could not.
+  bool adopt(Sequence& sequence, const PrefixKey& key, const std::function<bool(int32_t)>& fill);
+  // Pages that joined the cache since forget_fresh(); some may have left it again.
+  struct FreshPage {
+    int32_t page = 0;
+    PrefixKey key;
+  };
+  std::span<const FreshPage> fresh() const { return fresh_; }
+  void forget_fresh() { fresh_.clear(); }
+
   std::span<Sequence* const> waiting() const { return waiting_; }
   std::span<Sequence* const> running() const { return running_; }
   const PagePool& pages() const { return pool_; }
@@ -77,11 +96,7 @@ class Scheduler {
   bool prefilling() const;
 
  private:
-  using Tokens = std::span<const int32_t>;
-
   int32_t pages_for(int32_t tokens) const;
-  Tokens page_tokens(const Sequence& sequence, int32_t page) const;
-  const PrefixKey& key_of(Sequence& sequence, int32_t page);
 
   // admission.cc
   void share_computed(Sequence& sequence);
@@ -122,6 +137,7 @@ class Scheduler {
   std::vector<Sequence*> planned_;
   std::vector<StateCommit> commits_;  // for the next plan that runs
   std::vector<StateCopy> copies_;     // likewise
+  std::vector<FreshPage> fresh_;      // at most as many as there are pages
   uint64_t preemptions_ = 0;
   int32_t lead_waits_ = 0;
 

@@ -25,6 +25,8 @@ struct Sequence {
   std::vector<int32_t> checkpoints;
   // Events that its reader has room for; 0 pauses it. Set before each plan.
   int32_t event_room = 1;
+  // Pages of it are on their way from elsewhere: it is not admitted yet. Set before each plan.
+  bool loading = false;
   // A guess of the tokens after `tokens`, tried in the same step. Set before each plan.
   std::vector<int32_t> draft;
 

@@ -11,8 +11,8 @@ namespace yunqi {
 struct StepRecord {
   uint64_t step = 0;     // from 1
   int64_t begin_ns = 0;  // on the engine's clock
-  // One after the other: arrivals and plan, the model, choosing tokens.
-  int64_t plan_ns = 0, execute_ns = 0, sample_ns = 0;
+  // One after the other: arrivals and plan, waiting for the device, the model, choosing tokens.
+  int64_t plan_ns = 0, gate_ns = 0, execute_ns = 0, sample_ns = 0;
   int32_t rows = 0, decode_rows = 0, prefill_rows = 0, draft_rows = 0;
   int32_t runs = 0;
   int32_t drafts_accepted = 0;

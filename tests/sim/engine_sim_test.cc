@@ -11,6 +11,7 @@
 
 #include "engine/engine_core.h"
 #include "engine/invariants.h"
+#include "fake_disk.h"
 #include "recipe.h"
 
 namespace yunqi {
@@ -65,7 +66,12 @@ class Simulation {
     options.prefix_cache = below(4) != 0;
     options.speculation = static_cast<int32_t>(below(6)) - 1;
     options.checkpoint_tokens = static_cast<int32_t>(1 + below(16));
-    core_ = std::make_unique<EngineCore>(std::move(executor), options, clock_, nullptr);
+    std::unique_ptr<DiskCache> disk;
+    if (!model_.hybrid && options.prefix_cache && below(2) == 0) {
+      disk = std::make_unique<FakeDisk>(std::make_shared<FakeFolder>(), random_());
+    }
+    core_ = std::make_unique<EngineCore>(std::move(executor), options, clock_, nullptr,
+                                         std::move(disk));
   }
 
   void run(int steps) {
@@ -192,6 +198,7 @@ TEST(EngineSim, RandomTrafficKeepsInvariantsAndOutputs) {
     sum.cached_tokens += stats.cached_tokens;
     sum.cache_evictions += stats.cache_evictions;
     sum.accepted_draft_tokens += stats.accepted_draft_tokens;
+    sum.disk_pages += stats.disk_pages;
   }
   if (first == last) return;
   EXPECT_GT(compared, 5000u);  // the traffic reached what it is meant to reach
@@ -200,6 +207,7 @@ TEST(EngineSim, RandomTrafficKeepsInvariantsAndOutputs) {
   EXPECT_GT(sum.cached_tokens, 10000u);
   EXPECT_GT(sum.cache_evictions, 10000u);
   EXPECT_GT(sum.accepted_draft_tokens, 400u);
+  EXPECT_GT(sum.disk_pages, 100u);
 }
 
 }  // namespace
