@@ -126,6 +126,8 @@ Status validate(const GenerateRequest& request, const RequestLimits& limits) {
   YQ_RETURN_IF_ERROR(check_range(request.max_tokens, fewest, (int64_t{1} << 31) - 1, "max_tokens"));
   YQ_RETURN_IF_ERROR(check_range(std::optional<int64_t>(request.choices), 1, kMaxChoices, "n"));
   YQ_RETURN_IF_ERROR(check_range(request.top_logprobs, 0, kMaxTopLogprobs, "top_logprobs"));
+  YQ_RETURN_IF_ERROR(
+      check_range(request.thinking_budget, 0, kMaxThinkingBudget, "thinking_budget"));
   YQ_RETURN_IF_ERROR(check_stops(request, limits));
   return check_logit_bias(request, limits);
 }

@@ -22,7 +22,13 @@ inline constexpr size_t kMaxRequestStopIds = 32;
 inline constexpr size_t kMaxMessages = 4096;
 inline constexpr size_t kMaxTools = 128;
 
-enum class ThinkingMode { kDefault, kOn, kOff };
+// kAuto: the server decides from the request (thinking_policy.h).
+enum class ThinkingMode { kDefault, kOn, kOff, kAuto };
+
+// Longest thinking budget that may be asked for.
+inline constexpr int64_t kMaxThinkingBudget = int64_t{1} << 24;
+
+enum class ToolChoice { kAuto, kNone, kRequired, kNamed };
 
 struct GenerateRequest {
   enum class Prompt { kChat, kText, kTokens };
@@ -34,6 +40,11 @@ struct GenerateRequest {
   Json template_kwargs = Json::object();  // extra template variables
   bool add_generation_prompt = true;
   ThinkingMode thinking = ThinkingMode::kDefault;
+  std::optional<int64_t> thinking_budget;  // tokens between the tags; 0 is off
+  std::optional<std::string> effort;       // OpenAI's level: see thinking.h
+  ToolChoice tool_choice = ToolChoice::kAuto;
+  std::string tool_name;  // kNamed
+  bool parallel_tool_calls = true;
 
   // kText: text as it is; with a suffix, fill-in-the-middle through the model's FIM tokens.
   std::string text;
@@ -49,6 +60,9 @@ struct GenerateRequest {
   std::vector<std::pair<TokenId, float>> logit_bias;
 
   std::optional<int64_t> max_tokens;  // unset: what the context leaves
+  // With a thinking budget: whether max_tokens counts the thinking too, or the answer alone.
+  bool max_tokens_cover_thinking = true;
+  bool loop_guard = true;  // end an endless repetition
   int64_t choices = 1;                // n
   std::vector<std::string> stop;
   std::vector<TokenId> stop_ids;

@@ -5,6 +5,20 @@
 #include <utility>
 
 namespace yunqi {
+namespace {
+
+const char* detail_of(OutputNotes::Ended ended) {
+  if (ended == OutputNotes::Ended::kRepetition) return "repetition";
+  return ended == OutputNotes::Ended::kAnswerLimit ? "answer_limit" : "";
+}
+
+const char* reason_of(OutputNotes::Closed closed) {
+  if (closed == OutputNotes::Closed::kBudget) return "budget";
+  if (closed == OutputNotes::Closed::kRequest) return "request";
+  return closed == OutputNotes::Closed::kRepetition ? "repetition" : "";
+}
+
+}  // namespace
 
 StreamGeneration::StreamGeneration(const Tokenizer& tokenizer, std::vector<TokenId> prompt,
                                    std::vector<Choice> choices, Options options)
@@ -114,8 +128,19 @@ OutputEvent StreamGeneration::finish(int32_t index, const TokenEvent& event) {
     out.delta = choice.session.finish();
     usage_.output_tokens += event.output_tokens;
     usage_.reasoning_tokens += choice.session.reasoning_tokens();
+    out.complete_calls = choice.session.complete_calls();
   }
   out.finish = event.finish;
+  if (choice.notes != nullptr) {
+    const OutputNotes& notes = *choice.notes;
+    // Forced closing text is no thinking of the model's.
+    const int64_t forced = notes.thinking_tokens.load();
+    if (forced >= 0) usage_.reasoning_tokens += forced - choice.session.reasoning_tokens();
+    out.detail = detail_of(notes.ended.load());
+    out.thinking_closed = reason_of(notes.closed.load());
+    if (!out.detail.empty() && out.finish == FinishReason::kStop)
+      out.finish = FinishReason::kLength;
+  }
   out.stop = choice.session.stop_string();
   out.stop_id = event.stop_id;
   if (options_.hide_output && event.finish == FinishReason::kStop) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/guards.h"
 #include "runtime/loaded_model.h"
 #include "runtime/receipt.h"
 
@@ -19,6 +20,7 @@ class StreamGeneration final : public Generation {
   struct Choice {
     std::shared_ptr<TokenStream> stream;
     OutputSession session;
+    std::shared_ptr<OutputNotes> notes;
     bool finished = false;
   };
   struct Options {
@@ -26,6 +28,8 @@ class StreamGeneration final : public Generation {
     bool hide_output = false;  // scoring a prompt: the one sampled token is dropped
     uint64_t seed = 0;
     std::optional<Receipt> receipt;  // to be completed with the outputs; nullopt: not wanted
+    ThinkingReport thinking;
+    std::shared_ptr<ThinkingControl> control;
     // Keeps the model alive while its tokens are being read.
     std::shared_ptr<const void> owner;
   };
@@ -45,6 +49,8 @@ class StreamGeneration final : public Generation {
   uint64_t seed() const override { return options_.seed; }
   const Receipt& receipt() const override { return receipt_; }
   const std::vector<TokenId>& prompt() const override { return prompt_; }
+  const ThinkingReport& thinking() const override { return options_.thinking; }
+  std::shared_ptr<ThinkingControl> thinking_control() const override { return options_.control; }
 
  private:
   // What the engine thread tells the reader; outlives this object through the streams' listeners.

@@ -12,6 +12,7 @@
 #include "model/model.h"
 #include "runtime/fingerprint.h"
 #include "runtime/generation.h"
+#include "runtime/output_plan.h"
 #include "runtime/prompt.h"
 #include "runtime/receipt.h"
 
@@ -116,14 +117,6 @@ EngineRequest engine_request(const GenerateRequest& request, const GenerationDef
   out.prompt_logprobs = request.echo && request.top_logprobs.has_value();
   out.flow.id = request.flow;
   return out;
-}
-
-bool ends_inside_thinking(const std::vector<TokenId>& prompt, TokenId open, TokenId close) {
-  if (open < 0) return false;
-  const auto last = std::find_if(prompt.rbegin(), prompt.rend(),
-                                 [&](TokenId id) { return id == open || id == close; });
-  // The opening tag and the line break behind it are the prompt's last tokens.
-  return last != prompt.rend() && *last == open && last - prompt.rbegin() <= 2;
 }
 
 }  // namespace
@@ -236,10 +229,18 @@ Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
         .at("messages");
   }
   YQ_RETURN_IF_ERROR(validate(request, {parts_.max_context, parts_.vocabulary}));
-  YQ_TRY(const Json variables, template_variables(request));
+  GenerateRequest resolved = request;
+  YQ_RETURN_IF_ERROR(resolve(resolved).status());
+  YQ_TRY(Json variables, template_variables(resolved));
   Result<std::string> text = parts_.chat_template->render(variables);
   if (!text.is_ok()) return text.status().with_context("chat template").at("messages");
   return text;
+Result<ThinkingReport> LoadedModel::resolve(GenerateRequest& request) const {
+  const ChatTemplate* chat_template = parts_.chat_template.get();
+  return resolve_thinking(request, thinking_ability(chat_template),
+                          chat_template != nullptr && chat_template->mentions("reasoning_effort"));
+}
+
 }
 
 Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& request) const {
@@ -252,18 +253,28 @@ Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& requ
         return encode_infill(*parts_.tokenizer, request.text, *request.suffix);
       }
       // A raw prompt is the caller's own: it may name control tokens.
+  if (!text.is_ok() && wrap_text_arguments(variables)) {
+    text = parts_.chat_template->render(variables);
+  }
       return parts_.tokenizer->encode(request.text, {.allow_added_tokens = true});
     case GenerateRequest::Prompt::kChat:
       break;
   }
   if (parts_.chat_template == nullptr) return render(request).status();
-  YQ_TRY(const Json variables, template_variables(request));
+  GenerateRequest resolved = request;
+  YQ_RETURN_IF_ERROR(resolve(resolved).status());
+  YQ_TRY(Json variables, template_variables(resolved));
   Result<std::vector<PromptPiece>> pieces = parts_.chat_template->render_pieces(variables);
   if (!pieces.is_ok()) return pieces.status().with_context("chat template").at("messages");
   return encode_pieces(*parts_.tokenizer, *pieces);
 }
 
-Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& request) const {
+Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& asked) const {
+  GenerateRequest request = asked;
+  ThinkingReport thinking;
+  if (request.prompt == GenerateRequest::Prompt::kChat) {
+    YQ_TRY(thinking, resolve(request));
+  }
   YQ_TRY(std::vector<TokenId> prompt, prompt_ids(request));
   const char* prompt_field =
       request.prompt == GenerateRequest::Prompt::kChat ? "messages" : "prompt";
@@ -271,6 +282,9 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
     return error(Code::kInvalidArgument, "the prompt has no tokens").at(prompt_field);
   }
   const int64_t room = parts_.max_context - static_cast<int64_t>(prompt.size());
+  if (!pieces.is_ok() && wrap_text_arguments(variables)) {
+    pieces = parts_.chat_template->render_pieces(variables);
+  }
   if (room < 1) {
     return error(
                Code::kInvalidArgument,
@@ -280,16 +294,13 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
         .at(prompt_field);
   }
   const bool score_only = request.echo && request.max_tokens == 0;
-  int64_t max_tokens = std::min(room, request.max_tokens.value_or(room));
-  if (score_only) max_tokens = 1;
+  YQ_TRY(const OutputPlan plan,
+         OutputPlan::make(request,
+                          {parts_.tokenizer.get(), parts_.chat_template.get(), parts_.vocabulary},
+                          prompt, room));
+  const int64_t max_tokens = score_only ? 1 : plan.max_tokens();
   const uint64_t seed = request.seed ? static_cast<uint64_t>(*request.seed) : draw_seed();
 
-  OutputOptions output{.stop = request.stop, .include_stop = request.include_stop};
-  if (request.prompt == GenerateRequest::Prompt::kChat) {
-    output.think_open = parts_.tokenizer->find("<think>");
-    output.think_close = parts_.tokenizer->find("</think>");
-    output.starts_thinking = ends_inside_thinking(prompt, output.think_open, output.think_close);
-  }
   std::optional<Receipt> receipt;
   std::vector<StreamGeneration::Choice> choices;
   for (int64_t i = 0; i < request.choices; ++i) {
@@ -303,13 +314,15 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
     if (request.want_receipt && !receipt.has_value()) {
       receipt = Receipt{parts_.fingerprint, parts_.id, seed, sampling_json(job, request.stop), {}};
     }
-    if (!request.stop.empty()) job.guard = make_stop_guard(*parts_.tokenizer, request.stop);
+    auto notes = std::make_shared<OutputNotes>();
+    if (!score_only) job.guard = plan.guard(notes, job.stop_ids);
     Result<std::shared_ptr<TokenStream>> stream = parts_.engine->submit(std::move(job));
     if (!stream.is_ok()) {
       for (auto& choice : choices) choice.stream->cancel();
       return stream.status();
     }
-    choices.push_back({std::move(stream).value(), OutputSession(*parts_.tokenizer, output)});
+    choices.push_back({std::move(stream).value(), OutputSession(*parts_.tokenizer, plan.session()),
+                       std::move(notes)});
   }
   StreamGeneration::Options options;
   options.want_tokens = request.top_logprobs.has_value() || request.want_token_ids;
@@ -322,3 +335,5 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& re
 }
 
 }  // namespace yunqi
+  options.thinking = std::move(thinking);
+  options.control = plan.control();

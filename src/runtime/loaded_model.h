@@ -17,6 +17,7 @@
 #include "runtime/generate_request.h"
 #include "runtime/load_progress.h"
 #include "runtime/output_session.h"
+#include "runtime/thinking.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -39,6 +40,7 @@ struct RuntimeOptions {
 };
 
 struct Receipt;
+struct ThinkingControl;
 
 // A token with its text, for logprobs.
 struct TokenText {
@@ -66,7 +68,10 @@ struct OutputEvent {
   FinishReason finish = FinishReason::kNone;  // kFinished
   std::string stop;                           // kFinished: the stop string, or ""
   TokenId stop_id = -1;
-  Status error;  // kFinished with kError
+  int32_t complete_calls = 0;   // kFinished: tool calls that can be made
+  std::string detail;           // kFinished: what ended it when that was a limit of ours, or ""
+  std::string thinking_closed;  // kFinished: why the thinking was closed by force, or ""
+  Status error;                 // kFinished with kError
 };
 
 // A running request: all its choices' events in one queue. Destroying it cancels what still runs.
@@ -87,6 +92,9 @@ class Generation {
   // Complete when finished; empty unless the request wants one.
   virtual const Receipt& receipt() const = 0;
   virtual const std::vector<TokenId>& prompt() const = 0;
+  // What was decided about thinking, and the handle that ends it in a running request.
+  virtual const ThinkingReport& thinking() const = 0;
+  virtual std::shared_ptr<ThinkingControl> thinking_control() const = 0;
 };
 
 class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
@@ -129,6 +137,9 @@ class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
   Engine& engine() const { return *parts_.engine; }
 
  private:
+  // Settles the thinking of a chat request, before anything is rendered.
+  Result<ThinkingReport> resolve(GenerateRequest& request) const;
+
   Parts parts_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "runtime/guards.h"
 #include "text/tokenizer_fixture.h"
 
 namespace yunqi {
@@ -117,7 +118,7 @@ TEST(OutputSession, StreamedTextIsTheWholeTextCutAtTheStop) {
   for (int round = 0; round < 4000; ++round) {
     std::vector<TokenId> ids(below(random, 24));
     for (TokenId& id : ids) id = kIds[below(random, kIds.size())];
-    OutputOptions options;
+    OutputFormat options;
     if (below(random, 4) != 0) options.stop = random_stops(random);
     options.include_stop = below(random, 2) == 0;
     const std::string text = without_control(tokenizer, ids);
@@ -125,8 +126,10 @@ TEST(OutputSession, StreamedTextIsTheWholeTextCutAtTheStop) {
     const size_t end = !cut.found ? text.size() : options.include_stop ? cut.end : cut.begin;
     const std::string want = sanitize_utf8(text.substr(0, end));
 
-    OutputSession session(tokenizer, options);
-    const auto guard = make_stop_guard(tokenizer, options.stop);
+    OutputSession session(tokenizer, {.format = options});
+    OutputRules rules;
+    rules.push_back(make_stop_rule(options.stop));
+    const auto guard = make_output_guard(tokenizer, ThinkingSplitter(), std::move(rules));
     std::string got;
     size_t bytes = 0;
     for (const TokenId id : ids) {
@@ -159,7 +162,7 @@ TEST(OutputSession, HoldsBackHalfCharactersAndReplacesOnlyBadBytes) {
 
 TEST(OutputSession, AStopPrefixIsGivenOutWhenTheTextGoesOnDifferently) {
   const Tokenizer tokenizer = byte_tokenizer();
-  OutputSession session(tokenizer, {.stop = {"aab"}});
+  OutputSession session(tokenizer, {.format = {.stop = {"aab"}}});
   EXPECT_EQ(session.push('a').content, "");
   EXPECT_EQ(session.push('a').content, "");
   EXPECT_EQ(session.push('a').content, "a");
@@ -171,11 +174,10 @@ struct Split {
   int64_t tokens = 0;
 };
 
-Split split(const std::vector<TokenId>& ids, OutputOptions options) {
+Split split(const std::vector<TokenId>& ids, OutputFormat format) {
   static const Tokenizer tokenizer = byte_tokenizer();
-  options.think_open = kOpen;
-  options.think_close = kClose;
-  OutputSession session(tokenizer, options);
+  format.thinking = true;
+  OutputSession session(tokenizer, {.format = format});
   Split out;
   const auto add = [&](const TextDelta& delta) {
     out.reasoning += delta.reasoning;
@@ -195,7 +197,7 @@ TEST(OutputSession, TellsThinkingFromTheAnswerByTheTagsIds) {
 }
 
 TEST(OutputSession, StartsInsideThinkingWhenThePromptDid) {
-  OutputOptions options;
+  OutputFormat options;
   options.starts_thinking = true;
   const Split out = split({'a', kClose, 'b'}, options);
   EXPECT_EQ(out.reasoning, "a");
@@ -221,19 +223,19 @@ TEST(OutputSession, AHalfCharacterBeforeATagIsReplaced) {
   EXPECT_EQ(out.content, "\uFFFD");
 }
 
-TEST(OutputSession, StopsInsideThinkingToo) {
-  const Split out = split({kOpen, 'a', 'b', 'a', kClose, 'c'}, {.stop = {"ba"}});
-  EXPECT_EQ(out.reasoning, "a");
-  EXPECT_EQ(out.content, "");
+TEST(OutputSession, StopsAreForTheAnswerOnly) {
+  const Split out = split({kOpen, 'a', 'b', 'a', kClose, 'c', 'b', 'a', 'd'}, {.stop = {"ba"}});
+  EXPECT_EQ(out.reasoning, "aba");
+  EXPECT_EQ(out.content, "c");
 }
 
-TEST(OutputSession, AStopThatEndsInATagCutsBeforeIt) {
-  const Split out = split({kOpen, 'a', 'b', kClose, 'c'}, {.stop = {"b</think>"}});
-  EXPECT_EQ(out.reasoning, "a");
-  EXPECT_EQ(out.content, "");
+TEST(OutputSession, AStopDoesNotReachAcrossATag) {
+  const Split out = split({kOpen, 'a', 'b', kClose, 'c'}, {.stop = {"bc", "b</think>"}});
+  EXPECT_EQ(out.reasoning, "ab");
+  EXPECT_EQ(out.content, "c");
 }
 
-TEST(OutputSession, WithoutTagIdsNothingIsSplit) {
+TEST(OutputSession, WithoutThinkingNothingIsSplit) {
   const Tokenizer tokenizer = byte_tokenizer();
   OutputSession session(tokenizer, {});
   EXPECT_EQ(session.push(kOpen).content, "<think>");

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "text/tool_call_json.h"
 
 namespace yunqi {
 namespace {
@@ -54,6 +57,11 @@ void parse_call_arguments(Json& call) {
   Json* arguments = (function != nullptr ? *function : call).find("arguments");
   if (arguments == nullptr || !arguments->is_string()) return;
   Result<Json> parsed = parse_json(arguments->as_string());
+  if (!parsed.is_ok()) {
+    // What a model wrote and a client sent back as it was: mended where that is certain.
+    const std::optional<std::string> mended = repair_json(arguments->as_string());
+    if (mended.has_value()) parsed = parse_json(*mended);
+  }
   if (parsed.is_ok() && parsed->is_object()) *arguments = std::move(parsed).value();
 }
 
@@ -164,13 +172,37 @@ std::vector<TokenId> infill_stop_ids(const Tokenizer& tokenizer) {
   return ids;
 }
 
+bool wrap_text_arguments(Json& variables) {
+  bool wrapped = false;
+  Json* messages = variables.find("messages");
+  if (messages == nullptr || !messages->is_array()) return false;
+  for (Json& message : messages->as_array()) {
+    Json* calls = message.find("tool_calls");
+    if (calls == nullptr || !calls->is_array()) continue;
+    for (Json& call : calls->as_array()) {
+      Json* function = call.find("function");
+      Json* arguments = (function != nullptr ? *function : call).find("arguments");
+      if (arguments == nullptr || arguments->is_object()) continue;
+      const bool empty =
+          arguments->is_null() || (arguments->is_string() && arguments->as_string().empty());
+      Json object = Json::object();
+      if (!empty) object.set("arguments", *arguments);
+      *arguments = std::move(object);
+      wrapped = true;
+    }
+  }
+  return wrapped;
+}
+
 Result<Json> template_variables(const GenerateRequest& request) {
   Json variables = Json::object();
   for (const auto& [name, value] : request.template_kwargs.as_object()) variables.set(name, value);
   YQ_TRY(Json messages, normalize_messages(request.messages));
   variables.set("messages", std::move(messages));
   // None, not undefined, when there are none: as Hugging Face calls its templates.
-  const bool has_tools = request.tools.is_array() && !request.tools.as_array().empty();
+  // A model that may not call is not told of what it could.
+  const bool has_tools = request.tools.is_array() && !request.tools.as_array().empty() &&
+                         request.tool_choice != ToolChoice::kNone;
   variables.set("tools", has_tools ? request.tools : Json());
   variables.set("documents", Json());
   variables.set("add_generation_prompt", Json(request.add_generation_prompt));

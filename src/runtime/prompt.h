@@ -29,6 +29,10 @@ Result<std::vector<TokenId>> encode_infill(const Tokenizer& tokenizer, std::stri
 // Ids that end an infill beside the end ids: padding and file separators of the FIM format.
 std::vector<TokenId> infill_stop_ids(const Tokenizer& tokenizer);
 
+// Puts call arguments that are no object into one: for templates that go through them by name and
+// fail on text. False when there were none.
+bool wrap_text_arguments(Json& variables);
+
 // The variables that a template sees for this request.
 Result<Json> template_variables(const GenerateRequest& request);
 
