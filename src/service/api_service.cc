@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "service/errors.h"
+#include "service/page_routes.h"
 
 namespace yunqi {
 namespace {
@@ -47,6 +48,7 @@ int status_of(const HttpReply& reply) {
 ApiService::ApiService(ApiOptions options, ModelPool& models, MetricsRegistry& metrics,
                        const Clock& clock)
     : options_(std::move(options)), models_(models), metrics_(metrics), clock_(clock) {
+  add_page_routes(router_, embedded_page());
   add_routes();
 }
 
