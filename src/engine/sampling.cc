@@ -15,11 +15,15 @@ constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 constexpr uint64_t kFullWeight = uint64_t{1} << kWeightBits;
 // Top-p over a whole vocabulary first looks at what is within this many nats of the best token.
 constexpr float kNearNats = 8.0f;
+constexpr size_t kMaxSortedNear = 4096;
+// Else at sums by distance from the best token, in steps of 1/64 nat up to where weights are 0.
+constexpr int32_t kBucketsPerNat = 64;
+constexpr size_t kBuckets = 30 * kBucketsPerNat;
 
 // Kept between calls of a thread, so that a step allocates nothing.
 struct Scratch {
   std::vector<float> block_max, floats;
-  std::vector<uint64_t> block_sums;
+  std::vector<uint64_t> block_sums, bucket_sums;
   std::vector<LogitCandidate> candidates, best;
   std::vector<int32_t> counts;  // [vocab], all zero between uses
 };
@@ -155,42 +159,45 @@ LogitCandidate cut_sorted(const Distribution& d, std::span<const LogitCandidate>
   return sorted.back();
 }
 
-// The same of candidates in any order: halves them until few are left to sort.
-LogitCandidate cut_unsorted(const Distribution& d, std::span<LogitCandidate> candidates,
-                            uint64_t target) {
-  uint64_t before = 0;
-  while (candidates.size() > 64) {
-    const size_t half = candidates.size() / 2;
-    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(half),
-                     candidates.end());
-    uint64_t better = 0;
-    for (const LogitCandidate& candidate : candidates.first(half)) {
-      better += d.weight(candidate.logit);
+// Top-p's last token over the whole row. Either way below gives the same one: sums are exact.
+LogitCandidate top_p_cut(const Distribution& d, uint64_t target, Scratch& scratch) {
+  auto& candidates = scratch.candidates;
+  candidates.clear();
+  gather_at_least(d.logits, d.block_max, d.max - kNearNats / d.scale, candidates);
+  if (candidates.size() <= kMaxSortedNear) {
+    uint64_t near = 0;
+    for (const LogitCandidate& candidate : candidates) near += d.weight(candidate.logit);
+    if (near >= target) {
+      std::sort(candidates.begin(), candidates.end());
+      return cut_sorted(d, candidates, 0, target);
     }
-    if (before + better >= target) {
-      candidates = candidates.first(half);
-    } else {
-      before += better;
-      candidates = candidates.subspan(half);
+  }
+  const auto bucket_of = [&d](float logit) {
+    const float nats = (d.max - logit) * d.scale;
+    return nats < 29.5f ? static_cast<size_t>(nats * kBucketsPerNat) : kBuckets - 1;
+  };
+  scratch.bucket_sums.assign(kBuckets, 0);
+  const float bound = d.max + kNoWeight / d.scale;
+  for (size_t i = 0; i < d.logits.size(); ++i) {
+    if (i % kLogitBlock == 0 && d.block_max[i / kLogitBlock] < bound) {
+      i += kLogitBlock - 1;  // none of the block weighs anything
+      continue;
+    }
+    scratch.bucket_sums[bucket_of(d.logits[i])] += d.weight(d.logits[i]);
+  }
+  uint64_t before = 0;
+  size_t bucket = 0;
+  while (bucket + 1 < kBuckets && before + scratch.bucket_sums[bucket] < target) {
+    before += scratch.bucket_sums[bucket++];
+  }
+  candidates.clear();
+  for (size_t i = 0; i < d.logits.size(); ++i) {
+    if (bucket_of(d.logits[i]) == bucket) {
+      candidates.push_back({d.logits[i], static_cast<int32_t>(i)});
     }
   }
   std::sort(candidates.begin(), candidates.end());
   return cut_sorted(d, candidates, before, target);
-}
-
-// Top-p's last token over the whole row, most often found among the tokens near the best one. All
-// ways give the same one: sums are exact.
-LogitCandidate top_p_cut(const Distribution& d, uint64_t target, Scratch& scratch) {
-  auto& candidates = scratch.candidates;
-  uint64_t near = 0;
-  for (const float nats : {kNearNats, -kNoWeight}) {
-    candidates.clear();
-    gather_at_least(d.logits, d.block_max, d.max - nats / d.scale, candidates);
-    near = 0;
-    for (const LogitCandidate& candidate : candidates) near += d.weight(candidate.logit);
-    if (near >= target) break;
-  }
-  return cut_unsorted(d, candidates, std::min(near, target));
 }
 
 // Walks candidates in order of id until the kept weights pass a random share of their sum.
@@ -244,6 +251,7 @@ int32_t choose(std::span<float> logits, const SamplingParams& params,
       for (const LogitCandidate& candidate : candidates) total += d.weight(candidate.logit);
       d.last = cut_sorted(d, candidates, 0, top_p_target(params.top_p, total));
     }
+    std::sort(candidates.begin(), candidates.end(), by_id);
   } else if (params.top_p < 1.0f) {
     const uint64_t total = sum_weights(logits, d.block_max, {d.max, d.scale, 0}, nullptr);
     d.last = top_p_cut(d, top_p_target(params.top_p, total), scratch);
@@ -252,7 +260,6 @@ int32_t choose(std::span<float> logits, const SamplingParams& params,
   } else {
     return draw_from_all(d, params, context, scratch.block_sums);
   }
-  std::sort(candidates.begin(), candidates.end(), by_id);
   return draw_from(d, candidates, params, context);
 }
 

@@ -141,8 +141,8 @@ TEST(SamplingTest, DrawsFollowTheTextbookDistribution) {
   }
 }
 
-// Top-p finds its cut among the near tokens, or among all when they are too few, sorting or halving
-// them; top-k of the whole vocabulary less nothing sorts everything. All must keep the same tokens.
+// Top-p finds its cut by sorting the near tokens, or by buckets when they are many; top-k of the
+// whole vocabulary less nothing is a third way. All must keep the same tokens.
 TEST(SamplingTest, EveryWayToTheTopPCutAgrees) {
   for (const float spread : {0.05f, 1.0f, 3.0f}) {
     const std::vector<float> logits = random_logits(20000, 11, spread);
