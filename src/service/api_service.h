@@ -11,13 +11,17 @@
 #include "http/server.h"
 #include "runtime/model_pool.h"
 #include "service/router.h"
+#include "service/running_requests.h"
 
 namespace yunqi {
 
 struct ApiOptions {
   std::vector<std::string> api_keys;  // empty: no key is asked for
   int64_t health_timeout_ms = 2'000;
+  bool strict = false;  // fields without effect are errors instead of notes
 };
+
+struct ReplyOptions;
 
 class ApiService {
  public:
@@ -36,6 +40,9 @@ class ApiService {
 
   HttpReply chat_completions(const HttpRequest& request);
   HttpReply completions(const HttpRequest& request);
+  HttpReply act_on_request(const std::string& tail);
+  // An error for the first field without effect, when the server is strict.
+  Status check_strict(const ReplyOptions& reply) const;
   HttpReply list_models() const;
   HttpReply get_model(const std::string& id) const;
   HttpReply tokenize(const HttpRequest& request) const;
@@ -49,6 +56,7 @@ class ApiService {
   MetricsRegistry& metrics_;
   const Clock& clock_;
   Router router_;
+  RunningRequests running_;
   std::atomic<bool> draining_{false};
 };
 

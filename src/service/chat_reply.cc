@@ -1,6 +1,7 @@
 // POST /v1/chat/completions, the way out: one JSON object, or a stream of chunks.
 #include <utility>
 
+#include "base/sha256.h"
 #include "runtime/receipt.h"
 #include "service/errors.h"
 #include "service/openai_json.h"
@@ -8,6 +9,43 @@
 
 namespace yunqi {
 namespace {
+
+// Of one reply, the same however it is read; of two replies, different.
+std::string call_id(const ReplyHead& head, int32_t choice, int32_t index) {
+  Sha256 hash;
+  hash.update(fmt::format("{} {} {}", head.id, choice, index));
+  return "call_" + to_hex(hash.finish()).substr(0, 24);
+}
+
+Json call_json(const ReplyHead& head, int32_t choice, int32_t index, const std::string& name,
+               const std::string& arguments) {
+  return Json::object({{"id", call_id(head, choice, index)},
+                       {"type", "function"},
+                       {"function", Json::object({{"name", name}, {"arguments", arguments}})}});
+}
+
+// The first delta of a call says whose it is; later ones only go on with its arguments.
+Json call_delta_json(const ReplyHead& head, int32_t choice, const ToolCallDelta& delta) {
+  Json out = Json::object({{"index", delta.index}});
+  if (delta.name.empty()) {
+    out.set("function", Json::object({{"arguments", delta.arguments}}));
+    return out;
+  }
+  const Json call = call_json(head, choice, delta.index, delta.name, delta.arguments);
+  for (const auto& [name, value] : call.as_object()) out.set(name, value);
+  return out;
+}
+
+Json chat_finish(const OutputEvent& event) {
+  const bool calls = event.finish == FinishReason::kStop && event.complete_calls > 0;
+  return calls ? Json("tool_calls") : finish_json(event.finish);
+}
+
+// What our own limits did to a choice.
+void add_limits(Json& item, const OutputEvent& event) {
+  if (!event.detail.empty()) item.set("x_finish_detail", Json(event.detail));
+  if (!event.thinking_closed.empty()) item.set("x_thinking_closed", Json(event.thinking_closed));
+}
 
 class WholeChat final : public DeferredResponse {
  public:
@@ -25,10 +63,15 @@ class WholeChat final : public DeferredResponse {
       Choice& choice = choices_[static_cast<size_t>(event->choice)];
       choice.content += event->delta.content;
       choice.reasoning += event->delta.reasoning;
+      for (const ToolCallDelta& call : event->delta.calls) {
+        if (!call.name.empty()) choice.calls.push_back({call.name, {}});
+        choice.calls.back().arguments += call.arguments;
+      }
       for (TokenText& token : event->tokens) choice.tokens.push_back(std::move(token));
       if (event->kind == OutputEvent::Kind::kFinished) {
-        choice.finish = finish_json(event->finish);
+        choice.finish = chat_finish(*event);
         choice.stop = stop_reason(*event);
+        add_limits(choice.limits, *event);
       }
     }
     if (!generation_->finished()) return std::nullopt;
@@ -36,25 +79,44 @@ class WholeChat final : public DeferredResponse {
   }
 
  private:
+  struct Call {
+    std::string name, arguments;
+  };
   struct Choice {
     std::string content, reasoning;
+    std::vector<Call> calls;
     std::vector<TokenText> tokens;
     Json finish, stop;
+    Json limits = Json::object();
   };
+
+  Json message_json(const Choice& choice, int32_t index) const {
+    const bool no_content = choice.content.empty() && !choice.calls.empty();
+    Json message = Json::object(
+        {{"role", "assistant"}, {"content", no_content ? Json() : Json(choice.content)}});
+    if (!choice.reasoning.empty()) message.set("reasoning_content", Json(choice.reasoning));
+    message.set("refusal", Json());
+    if (choice.calls.empty()) return message;
+    Json calls = Json::array();
+    for (const Call& call : choice.calls) {
+      const auto number = static_cast<int32_t>(calls.as_array().size());
+      calls.push_back(call_json(head_, index, number, call.name, call.arguments));
+    }
+    message.set("tool_calls", std::move(calls));
+    return message;
+  }
 
   Json to_json() const {
     Json list = Json::array();
     for (size_t i = 0; i < choices_.size(); ++i) {
       const Choice& choice = choices_[i];
-      Json message = Json::object({{"role", "assistant"}, {"content", choice.content}});
-      if (!choice.reasoning.empty()) message.set("reasoning_content", Json(choice.reasoning));
-      message.set("refusal", Json());
       Json item = Json::object({{"index", static_cast<int64_t>(i)}});
-      item.set("message", std::move(message));
+      item.set("message", message_json(choice, static_cast<int32_t>(i)));
       item.set("logprobs",
                head_.options.logprobs ? chat_logprobs(*head_.model, choice.tokens) : Json());
       item.set("finish_reason", choice.finish);
       item.set("stop_reason", choice.stop);
+      for (const auto& [name, value] : choice.limits.as_object()) item.set(name, value);
       if (head_.options.token_ids) {
         Json ids = Json::array();
         for (const TokenText& token : choice.tokens) ids.push_back(Json(token.id));
@@ -131,6 +193,14 @@ class StreamedChat final : public BodyStream {
       append_chunk(out, event, Json::object({{"content", delta.content}}),
                    std::exchange(pending_[index], {}));
     }
+    if (!delta.calls.empty()) {
+      Json calls = Json::array();
+      for (const ToolCallDelta& call : delta.calls) {
+        calls.push_back(call_delta_json(head_, event.choice, call));
+      }
+      append_chunk(out, event, Json::object({{"tool_calls", std::move(calls)}}),
+                   std::exchange(pending_[index], {}));
+    }
     if (last) {
       append_chunk(out, event, Json::object(), std::exchange(pending_[index], {}), true);
     }
@@ -142,8 +212,11 @@ class StreamedChat final : public BodyStream {
     item.set("delta", std::move(delta));
     const bool with_logprobs = head_.options.logprobs && !tokens.empty();
     item.set("logprobs", with_logprobs ? chat_logprobs(*head_.model, tokens) : Json());
-    item.set("finish_reason", last ? finish_json(event.finish) : Json());
-    if (last) item.set("stop_reason", stop_reason(event));
+    item.set("finish_reason", last ? chat_finish(event) : Json());
+    if (last) {
+      item.set("stop_reason", stop_reason(event));
+      add_limits(item, event);
+    }
     if (head_.options.token_ids) {
       Json ids = Json::array();
       for (const TokenText& token : tokens) ids.push_back(Json(token.id));

@@ -33,6 +33,10 @@ Json reply_object(const ReplyHead& head, std::string_view object) {
 void add_notes(Json& reply, const ReplyHead& head, const Generation& generation) {
   // As the request would give it, so that it can be sent back.
   reply.set("x_seed", Json(static_cast<int64_t>(generation.seed())));
+  if (const ThinkingReport& thinking = generation.thinking(); thinking.decided) {
+    reply.set("x_thinking",
+              Json::object({{"mode", thinking.on ? "on" : "off"}, {"reason", thinking.reason}}));
+  }
   if (head.options.ignored.empty()) return;
   Json names = Json::array();
   for (const std::string& name : head.options.ignored) names.push_back(Json(name));

@@ -12,7 +12,7 @@ namespace yunqi {
 
 // The members that every object of a reply starts with.
 Json reply_object(const ReplyHead& head, std::string_view object);
-// Adds x_ignored when there is something to report.
+// Adds x_seed, and x_thinking and x_ignored when there is something to report.
 void add_notes(Json& reply, const ReplyHead& head, const Generation& generation);
 // {"content": [{"token", "logprob", "bytes", "top_logprobs"}], "refusal": null}
 Json chat_logprobs(const LoadedModel& model, const std::vector<TokenText>& tokens);

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "service/openai_tools.h"
+
 namespace yunqi {
 namespace {
 
@@ -80,6 +82,7 @@ void read_sampling(Fields& fields, GenerateRequest& out, ReplyOptions& reply) {
   out.max_tokens = fields.integer("max_tokens");
   out.choices = fields.integer("n").value_or(1);
   out.ignore_eos = fields.boolean("ignore_eos").value_or(false);
+  out.loop_guard = fields.boolean("loop_guard").value_or(true);
   out.include_stop = fields.boolean("include_stop_str_in_output").value_or(false);
   read_stop(fields, out, reply);
   if (const Json* ids = fields.array("stop_token_ids"); ids != nullptr) {
@@ -120,45 +123,6 @@ void read_response_format(Fields& fields) {
   if (type != nullptr && type->is_string() && type->as_string() == "text") return;
   fields.fail(error(Code::kUnsupported, "only {{\"type\": \"text\"}} is supported yet")
                   .at("response_format"));
-}
-
-void read_tools(Fields& fields) {
-  const Json* tools = fields.array("tools");
-  if (tools != nullptr && !tools->as_array().empty()) {
-    const Json* choice = fields.any("tool_choice");
-    if (choice == nullptr || !choice->is_string() || choice->as_string() != "none") {
-      fields.fail(error(Code::kUnsupported, "tool calls are not supported yet").at("tools"));
-    }
-  }
-  fields.accept("tool_choice");
-  fields.accept("parallel_tool_calls");
-  fields.refuse("functions", "is deprecated, and tool calls are not supported yet");
-  fields.refuse("function_call", "is deprecated, and tool calls are not supported yet");
-}
-
-// Template variables that a client may set; the rest belongs to the server.
-void read_template_kwargs(Fields& fields, GenerateRequest& out) {
-  fields.refuse("chat_template", "a request can't bring its own template");
-  if (const std::optional<bool> on = fields.boolean("enable_thinking"); on.has_value()) {
-    out.thinking = *on ? ThinkingMode::kOn : ThinkingMode::kOff;
-  }
-  const Json* kwargs = fields.object("chat_template_kwargs");
-  if (kwargs == nullptr) return;
-  for (const auto& [name, value] : kwargs->as_object()) {
-    if (name == "enable_thinking" && value.is_bool()) {
-      out.thinking = value.as_bool() ? ThinkingMode::kOn : ThinkingMode::kOff;
-      continue;
-    }
-    if (name == "preserve_thinking" && value.is_bool()) {
-      out.template_kwargs.set(name, value);
-      continue;
-    }
-    fields.fail(error(Code::kInvalidArgument,
-                      "want enable_thinking or preserve_thinking, true or false, found {}: {}",
-                      name, value.dump())
-                    .at("chat_template_kwargs." + name));
-    return;
-  }
 }
 
 void read_chat_logprobs(Fields& fields, ChatRequest& out) {
@@ -217,8 +181,11 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   YQ_RETURN_IF_ERROR(fields.status());
   read_reply(fields, out.reply);
   read_sampling(fields, out.generate, out.reply);
+  // OpenAI's newer limit counts everything; max_tokens beside a thinking budget is the answer's.
+  out.generate.max_tokens_cover_thinking = false;
   if (const auto most = fields.integer("max_completion_tokens"); most.has_value()) {
     out.generate.max_tokens = most;
+    out.generate.max_tokens_cover_thinking = true;
     out.reply.field_names.emplace_back("max_tokens", "max_completion_tokens");
   }
   const Json* messages = fields.array("messages");
@@ -228,14 +195,12 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
     out.generate.messages = *messages;
   }
   read_chat_logprobs(fields, out);
-  read_tools(fields);
+  read_tools(fields, out.generate);
   read_response_format(fields);
-  read_template_kwargs(fields, out.generate);
+  read_thinking(fields, out.generate);
   out.generate.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
   fields.refuse("audio", "audio output is not supported");
   fields.refuse("prediction", "predicted output is not supported");
-  fields.refuse("reasoning_effort", "effort levels are not supported yet; use enable_thinking");
-  fields.refuse("thinking_budget", "a thinking budget is not supported yet");
   fields.refuse("continue_final_message", "continuing a message is not supported yet");
   fields.accept("modalities");
   out.generate.want_token_ids = out.reply.token_ids;

@@ -2,6 +2,8 @@
 #include "tests/api/scripted_engine.h"
 
 #include <algorithm>
+#include <deque>
+#include <span>
 #include <utility>
 
 namespace yunqi {
@@ -14,6 +16,18 @@ SampledToken scored(int32_t token, int32_t top) {
     out.top.push_back({token + i, -0.5f - static_cast<float>(i)});
   }
   return out;
+}
+
+// What the script wants, or the first token that the guard allows instead.
+int32_t choose(EngineRequest& request, int32_t wanted) {
+  if (request.guard == nullptr) return wanted;
+  const std::span<const uint64_t> mask = request.guard->mask();
+  const auto allowed = [&](size_t id) { return (mask[id / 64] >> (id % 64) & 1) != 0; };
+  if (mask.empty() || allowed(static_cast<size_t>(wanted))) return wanted;
+  for (size_t id = 0; id < mask.size() * 64; ++id) {
+    if (allowed(id)) return static_cast<int32_t>(id);
+  }
+  return wanted;
 }
 
 Json list(const std::vector<int32_t>& ids) {
@@ -46,7 +60,16 @@ void ScriptedEngine::play(const EngineScript& script, EngineRequest& request, To
     return std::find(request.stop_ids.begin(), request.stop_ids.end(), token) !=
            request.stop_ids.end();
   };
-  for (const int32_t token : script.tokens) {
+  std::deque<int32_t> forced;
+  for (size_t at = 0; !forced.empty() || at < script.tokens.size();) {
+    int32_t token = 0;
+    if (!forced.empty()) {
+      token = forced.front();
+      forced.pop_front();
+    } else {
+      token = choose(request, script.tokens[at]);
+      at += token == script.tokens[at] ? 1 : 0;
+    }
     if (is_stop(token)) {
       end.finish = FinishReason::kStop;
       end.stop_id = token;
@@ -57,10 +80,14 @@ void ScriptedEngine::play(const EngineScript& script, EngineRequest& request, To
     event.token = scored(token, request.top_logprobs);
     stream.push(std::move(event));
     ++end.output_tokens;
-    if (request.guard != nullptr &&
-        request.guard->accept(token).action == GuardVerdict::Action::kStop) {
+    GuardVerdict verdict;
+    if (request.guard != nullptr) verdict = request.guard->accept(token);
+    if (verdict.action == GuardVerdict::Action::kStop) {
       end.finish = FinishReason::kStop;
       break;
+    }
+    if (verdict.action == GuardVerdict::Action::kForce) {
+      forced.assign(verdict.forced.begin(), verdict.forced.end());
     }
     if (end.output_tokens == request.max_tokens) {
       end.finish = FinishReason::kLength;

@@ -25,6 +25,25 @@ constexpr const char* kTemplate =
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
     "{% if enable_thinking is defined and enable_thinking %}<think>\n{% endif %}{% endif %}";
 
+// Templates that write tool calls, in each format.
+std::string tool_template(const std::string& format) {
+  if (format == "none") return "{% for m in messages %}{{ m.content }}\n{% endfor %}";
+  const char* call =
+      format == "json"
+          ? "{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson "
+            "}}}"
+          : "<function={{ c.function.name }}>\n{% for k, v in c.function.arguments | items %}"
+            "<parameter={{ k }}>\n{{ v }}\n</parameter>\n{% endfor %}</function>";
+  return std::string(
+             "{% if tools %}tools {{ tools | length }}\n{% endif %}{% for m in messages %}") +
+         "<|im_start|>{{ m.role }}\n{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}"
+         "\n<tool_call>\n" +
+         call +
+         "\n</tool_call>{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+         "<|im_start|>assistant\n{% if enable_thinking is defined and enable_thinking %}"
+         "<think>\n{% endif %}";
+}
+
 std::vector<TranscriptCase> all_cases() {
   return read_transcripts(std::string(YUNQI_SOURCE_DIR) + "/tests/api").value();
 }
@@ -77,12 +96,15 @@ class Transcript : public testing::TestWithParam<TranscriptCase> {
     parts.tokenizer = std::make_unique<Tokenizer>(
         one.server.find("coder") != nullptr ? coder_tokenizer() : tiny_tokenizer());
     if (one.server.find("no_template") == nullptr) {
-      parts.chat_template = std::make_unique<ChatTemplate>(ChatTemplate::parse(kTemplate).value());
+      const Json* tools = one.server.find("tools");
+      const std::string source = tools == nullptr ? kTemplate : tool_template(tools->as_string());
+      parts.chat_template = std::make_unique<ChatTemplate>(ChatTemplate::parse(source).value());
     }
     parts.defaults.eos_ids = {parts.tokenizer->find("<|im_end|>")};
     parts.defaults.temperature = 0.75;
     parts.vocabulary = parts.tokenizer->size();
-    parts.max_context = 128;
+    const Json* context = one.server.find("context");
+    parts.max_context = context == nullptr ? 128 : context->as_int();
     parts.fingerprint = "fp_test";
     parts.architecture = "qwen3";
     parts.created = 1'600'000'000;
@@ -98,6 +120,7 @@ class Transcript : public testing::TestWithParam<TranscriptCase> {
     if (const Json* key = one.server.find("api_key"); key != nullptr) {
       options.api_keys = {"another", key->as_string()};
     }
+    options.strict = one.server.find("strict") != nullptr;
     service_ = std::make_unique<ApiService>(options, pool_, metrics_, clock_);
     if (one.server.find("draining") != nullptr) service_->begin_drain();
   }
