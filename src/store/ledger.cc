@@ -467,7 +467,15 @@ Status Ledger::Impl::tick(Sql& sql) {
 
 Ledger::Ledger(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Ledger::~Ledger() { impl_->store.on_tick({}); }
+Ledger::~Ledger() {
+  impl_->store.on_tick({});
+  // Gone on purpose: others need not wait for the lease to end.
+  (void)impl_->store.post(
+      [impl = impl_](Sql& sql) {
+        return sql.execute("DELETE FROM instances WHERE id = $1", {impl->store.instance()});
+      },
+      [](const Status&) {}, true);
+}
 
 Result<std::unique_ptr<Ledger>> Ledger::open(Store& store, const Clock& clock) {
   auto ledger = std::make_unique<Ledger>(std::make_shared<Impl>(store, clock));

@@ -2,6 +2,8 @@
 // eight bytes, so that no two rows have the same bytes. docs/formats/ledger.md has the layout.
 #include "store/ledger_rows.h"
 
+#include <array>
+
 #include "base/sha256.h"
 
 namespace yunqi {
@@ -9,7 +11,9 @@ namespace {
 
 void put(std::string& out, int64_t value) {
   const auto bits = static_cast<uint64_t>(value);
-  for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(bits >> shift));
+  std::array<char, 8> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
+  out.append(bytes.data(), bytes.size());
 }
 
 void put(std::string& out, std::string_view text) {

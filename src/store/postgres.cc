@@ -6,7 +6,6 @@
 
 #include <array>
 #include <charconv>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -102,8 +101,8 @@ class PostgresSql final : public Sql {
 
   PostgresOptions options_;
   std::unique_ptr<PGconn, FinishConnection> connection_;
-  std::unordered_map<std::string, std::string> statements_;  // text to name, of this connection
-  bool is_inside_ = false;                                   // a transaction
+  StatementMap<std::string> statements_;  // text to name, of this connection
+  bool is_inside_ = false;                // a transaction
 };
 
 Result<Reply> PostgresSql::check(Reply reply) const {
@@ -187,9 +186,9 @@ Status PostgresSql::commit() {
 }
 
 Result<std::string> PostgresSql::prepared(std::string_view text, size_t params) {
-  std::string key(text);
-  const auto found = statements_.find(key);
+  const auto found = statements_.find(text);
   if (found != statements_.end()) return found->second;
+  std::string key(text);
   const std::string name = fmt::format("s{}", statements_.size());
   YQ_RETURN_IF_ERROR(check(Reply(PQprepare(connection_.get(), name.c_str(), key.c_str(),
                                            static_cast<int>(params), nullptr)))

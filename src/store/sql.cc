@@ -4,6 +4,19 @@
 #include "base/utf8.h"
 
 namespace yunqi {
+namespace {
+
+// UTF-8 without NUL; nearly all texts are ASCII, which one pass over the bytes settles.
+bool is_storable(std::string_view text) {
+  bool is_ascii = true;
+  for (const char c : text) {
+    if (c == '\0') return false;
+    is_ascii &= static_cast<unsigned char>(c) < 0x80;
+  }
+  return is_ascii || is_valid_utf8(text);
+}
+
+}  // namespace
 
 Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlParam> params,
                          const RowVisitor& visitor) {
@@ -14,7 +27,7 @@ Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlPa
       return error(Code::kTooLarge, "want a text of at most {} bytes to store, found {}",
                    kMaxSqlTextBytes, text->size());
     }
-    if (text->find('\0') != std::string_view::npos || !is_valid_utf8(*text)) {
+    if (!is_storable(*text)) {
       return error(Code::kInvalidArgument, "want UTF-8 text without NUL bytes to store");
     }
   }

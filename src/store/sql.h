@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 
 #include "base/result.h"
@@ -36,6 +37,14 @@ class SqlRow {
 
 // An error stops the statement and becomes its result.
 using RowVisitor = std::function<Status(const SqlRow&)>;
+
+// A map from statement texts that is searched without making a string.
+struct SqlTextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+template <typename T>
+using StatementMap = std::unordered_map<std::string, T, SqlTextHash, std::equal_to<>>;
 
 class Sql {
  public:

@@ -3,7 +3,6 @@
 
 #include <sqlite3.h>
 
-#include <unordered_map>
 #include <utility>
 
 namespace yunqi {
@@ -113,14 +112,13 @@ class SqliteSql final : public Sql {
   std::unique_ptr<sqlite3, CloseDatabase> db_;
   std::string name_;
   bool is_broken_ = false;
-  std::unordered_map<std::string, Statement> statements_;  // finalised before db_ is closed
+  StatementMap<Statement> statements_;  // finalised before db_ is closed
 };
 
 Result<sqlite3_stmt*> SqliteSql::prepared(std::string_view text) {
-  std::string key(text);
-  const auto found = statements_.find(key);
+  const auto found = statements_.find(text);
   if (found != statements_.end()) return found->second.get();
-  std::string numbered = key;
+  std::string numbered(text);
   for (char& c : numbered) {
     if (c == '$') c = '?';
   }
@@ -128,7 +126,7 @@ Result<sqlite3_stmt*> SqliteSql::prepared(std::string_view text) {
   YQ_RETURN_IF_ERROR(
       check(sqlite3_prepare_v3(db_.get(), numbered.c_str(), static_cast<int>(numbered.size()),
                                SQLITE_PREPARE_PERSISTENT, &statement, nullptr)));
-  statements_.emplace(std::move(key), Statement(statement));
+  statements_.emplace(std::string(text), Statement(statement));
   return statement;
 }
 

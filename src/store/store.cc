@@ -15,6 +15,7 @@
 
 #include "base/file_lock.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "store/schema.h"
 #include "store/sqlite.h"
 #include "store/token.h"
@@ -34,6 +35,19 @@ Result<std::unique_ptr<Sql>> connect(const StoreOptions& options) {
   return open_sqlite({.path = options.sqlite_path, .vfs = options.sqlite_vfs});
 }
 
+// The database holds digests of keys and passwords, so only its owner may read it. SQLite gives its
+// other files the permissions of this one.
+Status make_private_file(const Path& path) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  if (fs::exists(path, failed)) return Status::ok();
+  YQ_RETURN_IF_ERROR(OutputFile::open(path).status());
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, failed);
+  if (!failed) return Status::ok();
+  return error(Code::kPermission, "{}: can't be closed to others: {}", path.string(),
+               failed.message());
+}
+
 }  // namespace
 
 struct Store::Impl {
@@ -41,6 +55,7 @@ struct Store::Impl {
   std::string instance;
   std::optional<FileLock> lock;  // SQLite: one process at a time
   std::unique_ptr<Sql> writer;   // the writer thread's alone once it runs
+  SteadyTime next_tick;          // likewise
   std::mutex read_mutex;
   std::unique_ptr<Sql> reader;  // guarded by read_mutex
 
@@ -82,8 +97,6 @@ Status Store::Impl::enqueue(Job job, bool is_urgent) {
 
 // Waits for work; empty when it is time for a tick, or to stop.
 std::vector<Job> Store::Impl::take(std::unique_lock<std::mutex>& held) {
-  const SteadyTime next_tick =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(options.tick_ms);
   const auto is_due = [&] {
     return deadline && (stopping || queue.size() >= kMaxGroupedWrites ||
                         *deadline <= std::chrono::steady_clock::now());
@@ -105,17 +118,18 @@ std::vector<Job> Store::Impl::take(std::unique_lock<std::mutex>& held) {
 
 void Store::Impl::loop() {
   while (true) {
+    // Before the jobs, not when there are none: a lease must be renewed under any load.
+    if (std::chrono::steady_clock::now() >= next_tick) {
+      run_tick();
+      next_tick = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.tick_ms);
+    }
     std::vector<Job> jobs;
     {
       std::unique_lock held(mutex);
       jobs = take(held);
       if (jobs.empty() && stopping && queue.empty()) return;
     }
-    if (jobs.empty()) {
-      run_tick();
-    } else {
-      run(std::move(jobs));
-    }
+    if (!jobs.empty()) run(std::move(jobs));
   }
 }
 
@@ -191,10 +205,12 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
     auto lock = FileLock::try_acquire(options.sqlite_path.string() + ".lock");
     if (!lock.is_ok()) return lock.status().with_context("another yunqi uses this database");
     impl->lock = std::move(lock).value();
+    YQ_RETURN_IF_ERROR(make_private_file(options.sqlite_path));
   }
   YQ_TRY(impl->writer, connect(options));
   YQ_RETURN_IF_ERROR(migrate(*impl->writer));
   YQ_TRY(impl->reader, connect(options));
+  impl->next_tick = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.tick_ms);
   Impl* state = impl.get();
   impl->thread = std::thread([state] { state->loop(); });
   return std::make_unique<Store>(std::move(impl));
@@ -249,6 +265,7 @@ Status Store::backup_to(const Path& path) {
     return error(Code::kInvalidArgument, "{} exists; name a new file for the backup",
                  path.string());
   }
+  YQ_RETURN_IF_ERROR(make_private_file(path));
   YQ_TRY(std::unique_ptr<Sql> own, connect(impl_->options));
   return own->execute("VACUUM INTO $1", {std::string_view(path.native())});
 }

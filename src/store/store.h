@@ -50,7 +50,7 @@ class Store {
   Status read(const ReadJob& job);
   // As read() on a connection of its own, with one consistent view of the database: for long walks.
   Status read_snapshot(const ReadJob& job);
-  // One job that the writer runs when idle every tick_ms; errors are logged.
+  // One job that the writer runs every tick_ms, also under load; errors are logged.
   void on_tick(WriteJob job);
   // A copy of the database as a file (SQLite only; PostgreSQL has pg_dump).
   Status backup_to(const Path& path);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "store/fake_backend.h"
@@ -159,6 +160,41 @@ TEST_P(StoreBackend, ASnapshotDoesNotSeeWhatComesAfterIt) {
   EXPECT_TRUE(status.is_ok()) << status.to_string();
 }
 
+// Ends all connections to the server but its own, and returns when they are gone.
+void cut_connections(Sql& own) {
+  const std::string others =
+      " FROM pg_stat_activity WHERE application_name = 'yunqi' AND pid <> pg_backend_pid()";
+  ASSERT_TRUE(own.execute("SELECT pg_terminate_backend(pid)" + others).is_ok());
+  for (int64_t left = 1; left > 0;) {
+    ASSERT_TRUE(own.execute("SELECT COUNT(*)" + others, {},
+                            [&](const SqlRow& row) {
+                              left = row.integer(0);
+                              return Status::ok();
+                            })
+                    .is_ok());
+  }
+}
+
+TEST_P(StoreBackend, AConnectionThatIsCutIsMadeAnew) {
+  if (GetParam() == Backend::kSqlite) GTEST_SKIP() << "SQLite has no connection to cut";
+  auto store = open_store();
+  const auto own = open_postgres(options().postgres);
+  ASSERT_TRUE(own.is_ok());
+  cut_connections(**own);
+  EXPECT_TRUE(store->write(put("a", "1")).is_ok());
+  EXPECT_EQ(content_of(*store, "a"), "1");
+  // In the middle of a transaction: it is undone and says that it may be tried again.
+  const Status lost = store->write([&](Sql& sql) -> Status {
+    YQ_RETURN_IF_ERROR(put("b", "2")(sql));
+    cut_connections(**own);
+    return put("c", "3")(sql);
+  });
+  EXPECT_EQ(lost.code(), Code::kUnavailable) << lost.to_string();
+  EXPECT_EQ(content_of(*store, "b"), "(none)");
+  EXPECT_TRUE(store->write(put("b", "2")).is_ok());
+  EXPECT_TRUE(store->health().is_ok());
+}
+
 class SqliteStore : public testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder_); }
@@ -173,6 +209,19 @@ TEST_F(SqliteStore, ASecondProcessIsToldWhoHoldsTheDatabase) {
   const auto second = Store::open(options());
   EXPECT_EQ(second.status().code(), Code::kUnavailable);
   EXPECT_NE(second.status().message().find("another yunqi uses this database"), std::string::npos);
+}
+
+TEST_F(SqliteStore, OnlyTheOwnerMayReadTheDatabaseAndItsBackup) {
+  auto store = Store::open(options());
+  ASSERT_TRUE(store.is_ok());
+  ASSERT_TRUE((*store)->write(put("a", "1")).is_ok());
+  ASSERT_TRUE((*store)->backup_to(folder_ / "copy.db").is_ok());
+  using std::filesystem::perms;
+  for (const char* name : {"a.db", "a.db-wal", "copy.db"}) {
+    EXPECT_EQ(std::filesystem::status(folder_ / name).permissions() & perms::all,
+              perms::owner_read | perms::owner_write)
+        << name;
+  }
 }
 
 TEST_F(SqliteStore, AFileThatIsNoDatabaseIsRefused) {
@@ -209,6 +258,53 @@ TEST(StoreDisk, WritesThatWaitTogetherShareOneSync) {
   }
   ASSERT_TRUE((*store)->write(put("last", "x")).is_ok());
   EXPECT_LE(disk.syncs() - before, 4);
+}
+
+TEST(StoreDisk, HousekeepingRunsAlsoUnderLoad) {
+  FakeDisk disk("yunqi-tick");
+  auto store = Store::open({.sqlite_path = "/db", .sqlite_vfs = disk.name(), .tick_ms = 1});
+  ASSERT_TRUE(store.is_ok());
+  std::atomic<int> ticks{0};
+  (*store)->on_tick([&](Sql&) {
+    ++ticks;
+    return Status::ok();
+  });
+  // There is always a next job waiting, so the writer is never idle.
+  std::atomic<bool> is_done{false};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int n = 0; !is_done && n < 1'000'000; ++n) {
+        (void)(*store)->write(put(std::to_string(i) + "." + std::to_string(n), "x"));
+      }
+    });
+  }
+  while (ticks < 3) std::this_thread::yield();
+  is_done = true;
+  threads.clear();
+  (*store)->on_tick({});
+}
+
+TEST(StoreDisk, TheQueueOfWritesHasAnEnd) {
+  FakeDisk disk("yunqi-queue");
+  auto store = Store::open({.sqlite_path = "/db", .sqlite_vfs = disk.name()});
+  ASSERT_TRUE(store.is_ok());
+  std::promise<void> is_running, may_end;
+  const WriteJob waits = [&](Sql&) {
+    is_running.set_value();
+    may_end.get_future().wait();
+    return Status::ok();
+  };
+  const auto ignore = [](const Status&) {};
+  const WriteJob nothing = [](Sql&) { return Status::ok(); };
+  ASSERT_TRUE((*store)->post(waits, ignore, true).is_ok());
+  is_running.get_future().wait();
+  for (size_t i = 0; i < kMaxQueuedWrites; ++i) {
+    ASSERT_TRUE((*store)->post(nothing, ignore, false).is_ok()) << i;
+  }
+  EXPECT_EQ((*store)->post(nothing, ignore, true).code(), Code::kUnavailable);
+  may_end.set_value();
+  EXPECT_TRUE((*store)->health().is_ok());
 }
 
 TEST(StoreDisk, AFullDiskFailsWritesUntilThereIsRoom) {
