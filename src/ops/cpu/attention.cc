@@ -13,6 +13,7 @@
 #include "ops/cpu/kv_page.h"
 #include "ops/cpu/memory.h"
 #include "ops/cpu/rope_table.h"
+#include "tensor/dtype.h"
 
 namespace yunqi {
 namespace {
@@ -53,7 +54,7 @@ struct CpuAttention::Worker {
   AttentionQuery queries[kQueriesPerChunk];
   int64_t lengths[kQueriesPerChunk];  // tokens each query sees
   float state[kQueriesPerChunk][2];
-  alignas(64) float block[1];  // keys [head_dim][32], values [32][head_dim], vector [head_dim]
+  alignas(64) float block[1];  // keys [head_dim][32], values [32][head_dim], 2 vectors
 };
 
 CpuAttention::CpuAttention(CpuState& state, const OpsLimits& limits)
@@ -62,7 +63,7 @@ CpuAttention::CpuAttention(CpuState& state, const OpsLimits& limits)
 Status CpuAttention::init() {
   run_of_row_.resize(static_cast<size_t>(limits_.max_rows));
   first_item_.resize(static_cast<size_t>(limits_.max_rows) + 1);
-  const size_t floats = static_cast<size_t>(limits_.max_head_dim) * (2 * kKvBlock + 1);
+  const size_t floats = static_cast<size_t>(limits_.max_head_dim) * (2 * kKvBlock + 2);
   worker_bytes_ = (sizeof(Worker) + floats * sizeof(float) + 127) / 64 * 64;
   YQ_TRY(scratch_, allocate_host(worker_bytes_ * static_cast<size_t>(state_.threads())));
   return Status::ok();
@@ -90,11 +91,24 @@ void CpuAttention::run(Matrix<float> qkv, const AttentionArgs& args, Matrix<floa
     const int64_t chunks = (queries + kQueriesPerChunk - 1) / kQueriesPerChunk;
     first_item_[r + 1] = first_item_[r] + chunks * layout.kv_heads;
   }
-  state_.parallel_for(qkv.rows, kRowsPerStoreChunk, [&](int64_t begin, int64_t end, int index) {
-    for (int64_t row = begin; row < end; ++row) {
-      store_row(qkv, args, run_of_row_[static_cast<size_t>(row)], row, worker(index));
-    }
+  const auto for_rows = [&](auto&& each) {
+    state_.parallel_for(qkv.rows, kRowsPerStoreChunk, [&](int64_t begin, int64_t end, int index) {
+      for (int64_t row = begin; row < end; ++row) {
+        each(run_of_row_[static_cast<size_t>(row)], row, worker(index));
+      }
+    });
+  };
+  // Keys that are kept relative to another row's wait for that one.
+  const bool relative = layout.format == KvFormat::kInt8;
+  for_rows([&](int64_t of_run, int64_t row, Worker& scratch) {
+    prepare_row(qkv, args, of_run, row);
+    if (!relative) store_row(qkv, args, of_run, row, scratch);
   });
+  if (relative) {
+    for_rows([&](int64_t of_run, int64_t row, Worker& scratch) {
+      store_row(qkv, args, of_run, row, scratch);
+    });
+  }
   const auto items_end = first_item_.begin() + static_cast<int64_t>(args.runs.size()) + 1;
   state_.parallel_for(first_item_[args.runs.size()], 1, [&](int64_t begin, int64_t end, int index) {
     for (int64_t item = begin; item < end; ++item) {
@@ -106,19 +120,20 @@ void CpuAttention::run(Matrix<float> qkv, const AttentionArgs& args, Matrix<floa
   });
 }
 
-// Norms, rotates and scales the row's queries in place, and stores its keys and values.
-void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row,
-                             Worker& worker) {
+// Norms, rotates and scales the row's queries and keys in place; in int8, leaves the base of a
+// block that begins with this row.
+void CpuAttention::prepare_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run,
+                               int64_t row) {
   const KvLayout& layout = args.kv.layout;
-  const KvPage page(layout);
   const int64_t head_dim = layout.head_dim;
-  const SequenceRun& sequence = args.runs[static_cast<size_t>(run)];
   const auto& rope = static_cast<const CpuRopeTable&>(*args.rope);
   const int64_t position = args.positions[static_cast<size_t>(row)][0];
   YQ_CHECK(position >= 0 && position < rope.spec().max_positions, "position {} of {}", position,
            rope.spec().max_positions);
   const float* cosines = rope.cosines(position);
   const float* sines = rope.sines(position);
+  // Whole powers of two are rotated: 128 is one, 80 is five of 16.
+  const int64_t unit = layout.format == KvFormat::kInt8 ? head_dim & -head_dim : head_dim + 1;
 
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   float* x = qkv.row(row);
@@ -130,8 +145,36 @@ void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64
     }
     state_.kernels.rope(x, cosines, sines, rope.half());
     for (int64_t i = 0; is_query && i < head_dim; ++i) x[i] *= scale;
+    for (int64_t i = 0; i + unit <= head_dim; i += unit) state_.kernels.rotate(x + i, unit);
   }
+  const SequenceRun& sequence = args.runs[static_cast<size_t>(run)];
+  const int64_t token = sequence.context + row - sequence.first_row;
+  if (layout.format != KvFormat::kInt8 || token % kKvBlock != 0) return;
+  const float* keys = qkv.row(row) + args.query_heads * head_dim;
+  for (int32_t h = 0; h < layout.kv_heads; ++h) {
+    state_.kernels.to_f16(keys + h * head_dim, head_dim, base_of(args.kv, sequence, token, h));
+  }
+}
 
+uint16_t* CpuAttention::base_of(const KvLayer& kv, const SequenceRun& sequence, int64_t token,
+                                int64_t head) const {
+  const KvPage page(kv.layout);
+  const int64_t first = token / kKvBlock * kKvBlock;
+  const int32_t index = sequence.pages[static_cast<size_t>(first / kv.layout.page_tokens)];
+  std::byte* at = kv.data + static_cast<uint64_t>(index) * kv.page_stride +
+                  static_cast<size_t>(head) * page.head_bytes() +
+                  page.base_at(static_cast<size_t>(first % kv.layout.page_tokens));
+  return reinterpret_cast<uint16_t*>(at);
+}
+
+// Stores the row's keys and values.
+void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row,
+                             Worker& worker) {
+  const KvLayout& layout = args.kv.layout;
+  const KvPage page(layout);
+  const int64_t head_dim = layout.head_dim;
+  const auto width = static_cast<size_t>(head_dim);
+  const SequenceRun& sequence = args.runs[static_cast<size_t>(run)];
   const int64_t token = sequence.context + row - sequence.first_row;
   const auto slot = static_cast<size_t>(token % layout.page_tokens);
   const int32_t page_index = sequence.pages[static_cast<size_t>(token / layout.page_tokens)];
@@ -139,16 +182,21 @@ void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64
   const float* keys = qkv.row(row) + args.query_heads * head_dim;
   const float* values = keys + layout.kv_heads * head_dim;
   const size_t element = page.element_bytes();
+  float* relative = worker.block + 2 * kKvBlock * head_dim;
   // The vector as stored, before its scattering.
-  auto* stored = reinterpret_cast<std::byte*>(worker.block + 2 * kKvBlock * head_dim);
+  auto* stored = reinterpret_cast<std::byte*>(relative + head_dim);
   for (int32_t h = 0; h < layout.kv_heads; ++h, head += page.head_bytes()) {
     for (int part = 0; part < 2; ++part) {
       const float* source = (part == 0 ? keys : values) + h * head_dim;
       if (layout.format == KvFormat::kInt8) {
-        const float vector_scale = quantize_vector({source, static_cast<size_t>(head_dim)},
-                                                   reinterpret_cast<int8_t*>(stored));
+        if (part == 0) {
+          const uint16_t* base = base_of(args.kv, sequence, token, h);
+          for (size_t i = 0; i < width; ++i) relative[i] = source[i] - to_float(f16{base[i]});
+          source = relative;
+        }
+        const float scale = quantize_vector({source, width}, reinterpret_cast<int8_t*>(stored));
         const size_t scales = part == 0 ? page.key_scales_offset() : page.value_scales_offset();
-        std::memcpy(head + scales + slot * sizeof(float), &vector_scale, sizeof(float));
+        std::memcpy(head + scales + slot * sizeof(float), &scale, sizeof(float));
       } else if (layout.format == KvFormat::kF16) {
         state_.kernels.to_f16(source, head_dim, reinterpret_cast<uint16_t*>(stored));
       } else {
@@ -159,7 +207,7 @@ void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64
         continue;
       }
       std::byte* group = head + page.keys_at(slot / kKvGroup * kKvGroup);
-      for (size_t i = 0; i < static_cast<size_t>(head_dim); ++i) {
+      for (size_t i = 0; i < width; ++i) {
         std::memcpy(group + (i * kKvGroup + slot % kKvGroup) * element, stored + i * element,
                     element);
       }
@@ -199,6 +247,7 @@ void CpuAttention::attend_chunk(Matrix<float> qkv, const AttentionArgs& args, in
   const auto block_at = [&](int64_t token) {
     KvBlock block{};
     block.tokens = static_cast<int>(std::min<int64_t>(kKvBlock, longest - token));
+    block.base = base_of(args.kv, sequence, token, kv_head);
     for (int g = 0; g * kKvGroup < block.tokens; ++g) {
       const int64_t at = token + g * kKvGroup;
       const auto slot = static_cast<size_t>(at % layout.page_tokens);

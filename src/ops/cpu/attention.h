@@ -24,6 +24,10 @@ class CpuAttention {
  private:
   struct Worker;
 
+  void prepare_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row);
+  // Where the base of the block that holds `token` is (int8 only).
+  uint16_t* base_of(const KvLayer& kv, const SequenceRun& sequence, int64_t token,
+                    int64_t head) const;
   void store_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row,
                  Worker& worker);
   void attend_chunk(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t item,

@@ -76,13 +76,15 @@ struct MatmulArgs {
 inline constexpr size_t kMatmulScratch = 96 * 1024;
 
 // Where the tokens of one KV block and head are: four groups of 8 tokens. Keys of a group:
-// [head_dim][8]; values: [8][head_dim]. Scales (int8 only): one float per token of the group.
+// [head_dim][8]; values: [8][head_dim]. Int8 only: one float scale per token of the group, and the
+// block's base as 16-bit floats: key = base + scale * codes, value = scale * codes.
 struct KvBlock {
   const uint8_t* keys[kKvBlock / kKvGroup];
   const uint8_t* values[kKvBlock / kKvGroup];
   const float* key_scales[kKvBlock / kKvGroup];
   const float* value_scales[kKvBlock / kKvGroup];
-  int tokens;  // that exist, 1..32; the groups they need are set
+  const uint16_t* base;  // [head_dim]
+  int tokens;            // that exist, 1..32; the groups they need are set
 };
 
 // One query against one block of keys and values in float: the online softmax of Milakov &
@@ -113,6 +115,9 @@ struct Kernels {
   void (*silu_mul)(const float* gate, const float* up, int64_t count, float* y);
   // Rotates pairs (i, i + half) of x by the angles whose cosines and sines are given.
   void (*rope)(float* x, const float* cosines, const float* sines, int64_t half);
+  // Multiplies by the Hadamard matrix of Sylvester's order, `count` a power of two from 8 on, over
+  // sqrt(count): spreads a few large elements over all.
+  void (*rotate)(float* x, int64_t count);
   // Rounds to 16-bit floats, to nearest even.
   void (*to_f16)(const float* x, int64_t count, uint16_t* out);
   // Adds one block of keys and values to each query. scratch: 2 * 32 * head_dim floats.

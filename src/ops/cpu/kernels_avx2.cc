@@ -23,7 +23,7 @@ namespace {
 // clang-format on
 
 constexpr Kernels kTable = {
-    "avx2", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, attend,
+    "avx2", 2, rms_norm, quantize_row, matmul, silu_mul, rope, rotate, to_f16, attend,
 };
 
 }  // namespace

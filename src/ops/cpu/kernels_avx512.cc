@@ -24,7 +24,7 @@ namespace {
 // clang-format on
 
 constexpr Kernels kTable = {
-    "avx512", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, attend,
+    "avx512", 2, rms_norm, quantize_row, matmul, silu_mul, rope, rotate, to_f16, attend,
 };
 
 }  // namespace

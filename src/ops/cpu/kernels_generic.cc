@@ -196,6 +196,20 @@ void rope(float* x, const float* cosines, const float* sines, int64_t half) {
   }
 }
 
+void rotate(float* x, int64_t count) {
+  for (int64_t half = 1; half < count; half *= 2) {
+    for (int64_t begin = 0; begin < count; begin += 2 * half) {
+      for (int64_t i = begin; i < begin + half; ++i) {
+        const float a = x[i], b = x[i + half];
+        x[i] = a + b;
+        x[i + half] = a - b;
+      }
+    }
+  }
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(count));
+  for (int64_t i = 0; i < count; ++i) x[i] *= scale;
+}
+
 uint16_t f16_of(float value) {
   uint32_t bits;
   __builtin_memcpy(&bits, &value, sizeof(bits));
@@ -231,8 +245,9 @@ void load_kv(const KvBlock& block, int format, int64_t head_dim, float* keys, fl
     const float key_scale = format == 0 ? block.key_scales[group][lane] : 1.0f;
     const float value_scale = format == 0 ? block.value_scales[group][lane] : 1.0f;
     for (int64_t i = 0; i < head_dim; ++i) {
-      keys[i * kKvBlock + t] =
-          load_kv_value(block.keys[group], format, i * kKvGroup + lane, key_scale);
+      float& key = keys[i * kKvBlock + t];
+      key = load_kv_value(block.keys[group], format, i * kKvGroup + lane, key_scale);
+      if (format == 0) key += float_of_f16(block.base[i]);
       values[t * head_dim + i] =
           load_kv_value(block.values[group], format, lane * head_dim + i, value_scale);
     }
@@ -270,7 +285,7 @@ void attend(const KvBlock& block, const AttentionShape& shape, float* scratch,
 }
 
 constexpr Kernels kTable = {
-    "generic", 2, rms_norm, quantize_row, matmul, silu_mul, rope, to_f16, attend,
+    "generic", 2, rms_norm, quantize_row, matmul, silu_mul, rope, rotate, to_f16, attend,
 };
 
 }  // namespace

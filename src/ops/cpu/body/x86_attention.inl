@@ -5,12 +5,11 @@
 // Below this many queries, converting again for each few of them is cheaper than storing floats.
 constexpr int64_t kQueriesToLoad = 12;
 
-// Eight stored numbers from `index` on; int8 times `scale`. A format is a KvFormat.
+// Eight stored numbers from `index` on; codes of int8 as they are. A format is a KvFormat.
 template <int kFormat>
-inline __m256 load_stored(const uint8_t* data, int64_t index, __m256 scale) {
+inline __m256 load_stored(const uint8_t* data, int64_t index) {
   if constexpr (kFormat == 0) {
-    const __m256i codes = _mm256_cvtepi8_epi32(load_quarter(data + index));
-    return _mm256_mul_ps(_mm256_cvtepi32_ps(codes), scale);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_quarter(data + index)));
   } else if constexpr (kFormat == 1) {
     return load_f16x8(data + 2 * index);
   } else {
@@ -23,11 +22,8 @@ inline __m256 load_stored(const uint8_t* data, int64_t index, __m256 scale) {
 template <int kFormat, int kVectors>
 struct StoredKeyRows {
   const uint8_t* groups[kVectors];
-  __m256 scales[kVectors];
   int64_t element = 0;
-  __m256 load(int v) const {
-    return load_stored<kFormat>(groups[v], element * kKvGroup, scales[v]);
-  }
+  __m256 load(int v) const { return load_stored<kFormat>(groups[v], element * kKvGroup); }
   void next() { ++element; }
 };
 template <int kFormat>
@@ -35,10 +31,8 @@ struct StoredValueRows {
   const KvBlock* block;
   int64_t head_dim, at, token = 0;
   __m256 load(int v) const {
-    const int64_t group = token / kKvGroup, row = token % kKvGroup;
-    const __m256 scale =
-        kFormat == 0 ? _mm256_broadcast_ss(block->value_scales[group] + row) : _mm256_setzero_ps();
-    return load_stored<kFormat>(block->values[group], row * head_dim + at + 8 * v, scale);
+    return load_stored<kFormat>(block->values[token / kKvGroup],
+                                token % kKvGroup * head_dim + at + 8 * v);
   }
   void next() { ++token; }
 };
@@ -49,21 +43,21 @@ struct FloatRows {
   void next() { data += stride; }
 };
 
-// A block as it lies in its pages.
+// A block as it lies in its pages. Int8 codes count as numbers here: their scales and base join
+// the scores and the probabilities, once per token instead of once per element.
 template <int kFormat>
 struct StoredBlock {
+  static constexpr bool kCodes = kFormat == 0;
   const KvBlock& block;
   int64_t head_dim;
 
+  // Groups that do not exist are masked later: any memory will do.
+  int group_or_first(int group) const { return group * kKvGroup < block.tokens ? group : 0; }
   template <int kVectors>
   StoredKeyRows<kFormat, kVectors> keys(int first_group) const {
     StoredKeyRows<kFormat, kVectors> rows;
     for (int v = 0; v < kVectors; ++v) {
-      // Groups that do not exist are masked later: any memory will do.
-      const int group = (first_group + v) * kKvGroup < block.tokens ? first_group + v : 0;
-      rows.groups[v] = block.keys[group];
-      rows.scales[v] =
-          kFormat == 0 ? _mm256_loadu_ps(block.key_scales[group]) : _mm256_setzero_ps();
+      rows.groups[v] = block.keys[group_or_first(first_group + v)];
     }
     return rows;
   }
@@ -75,10 +69,13 @@ struct StoredBlock {
   }
 };
 // The same as floats: keys [head_dim][32], values [32][head_dim].
+template <int kFormat>
 struct LoadedBlock {
+  static constexpr bool kCodes = kFormat == 0;
+  const KvBlock& block;
+  int64_t head_dim;
   const float* key_data;
   const float* value_data;
-  int64_t head_dim;
 
   template <int kVectors>
   FloatRows keys(int first_group) const {
@@ -185,6 +182,20 @@ inline void add_values(const float* const (&probabilities)[kQueries],
   }
 }
 
+// What int8 keys are beside their codes: scores times the tokens' scales, plus q . base.
+template <typename Block>
+inline void finish_scores(const Block& from, const float* q, __m256 (&scores)[4]) {
+  const KvBlock& block = from.block;
+  __m256 sum = _mm256_setzero_ps();
+  for (int64_t i = 0; i < from.head_dim; i += 8) {
+    sum = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), load_f16x8(block.base + i), sum);
+  }
+  const __m256 base = _mm256_set1_ps(tree_sum(sum));
+  for (int v = 0; v < 4 && v * kKvGroup < block.tokens; ++v) {
+    scores[v] = _mm256_fmadd_ps(scores[v], _mm256_loadu_ps(block.key_scales[v]), base);
+  }
+}
+
 // Queries that see the same number of the block's tokens. Their sums fill the registers without
 // spilling, and there are enough of them to hide the latency of an addition.
 template <int kQueries, typename Block>
@@ -213,8 +224,15 @@ void attend_some(const Block& block, const AttentionQuery* queries) {
     }
   }
   for (int q = 0; q < kQueries; ++q) {
+    if constexpr (Block::kCodes) finish_scores(block, rows[q], all[q]);
     corrections[q] = softmax_step(all[q], tokens, queries[q].state);
-    for (int v = 0; v < 4; ++v) _mm256_store_ps(scores[q] + 8 * v, all[q][v]);
+    for (int v = 0; v < 4; ++v) {
+      if constexpr (Block::kCodes) {
+        if (v * kKvGroup >= block.block.tokens) break;
+        all[q][v] = _mm256_mul_ps(all[q][v], _mm256_loadu_ps(block.block.value_scales[v]));
+      }
+      _mm256_store_ps(scores[q] + 8 * v, all[q][v]);
+    }
   }
   int64_t at = 0;
   for (; at + 8 * kValueVectors <= block.head_dim; at += 8 * kValueVectors) {
@@ -258,7 +276,7 @@ void attend_format(const KvBlock& block, int64_t head_dim, float* scratch,
   }
   float* const values = scratch + kKvBlock * head_dim;
   load_kv<kFormat>(block, head_dim, scratch, values);
-  attend_all(LoadedBlock{scratch, values, head_dim}, queries, query_count);
+  attend_all(LoadedBlock<kFormat>{block, head_dim, scratch, values}, queries, query_count);
 }
 
 void attend(const KvBlock& block, const AttentionShape& shape, float* scratch,

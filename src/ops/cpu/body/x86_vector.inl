@@ -150,6 +150,39 @@ void rope(float* x, const float* cosines, const float* sines, int64_t half) {
   }
 }
 
+// Butterflies inside a vector, between elements 1, 2 and 4 apart.
+inline __m256 rotate_eight(__m256 v) {
+  const __m256 odd = _mm256_castsi256_ps(_mm256_setr_epi32(0, -1, 0, -1, 0, -1, 0, -1));
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  // a + b where a is, a - b where b is: the swapped vector plus the vector, negated there.
+  const auto butterfly = [sign](__m256 x, __m256 swapped, __m256 second) {
+    return _mm256_add_ps(swapped, _mm256_xor_ps(x, _mm256_and_ps(second, sign)));
+  };
+  v = butterfly(v, _mm256_permute_ps(v, 0xb1), odd);
+  v = butterfly(v, _mm256_permute_ps(v, 0x4e),
+                _mm256_castsi256_ps(_mm256_setr_epi32(0, 0, -1, -1, 0, 0, -1, -1)));
+  return butterfly(v, _mm256_permute2f128_ps(v, v, 1),
+                   _mm256_castsi256_ps(_mm256_setr_epi32(0, 0, 0, 0, -1, -1, -1, -1)));
+}
+
+void rotate(float* x, int64_t count) {
+  const __m256 scale = _mm256_set1_ps(1.0f / __builtin_sqrtf(static_cast<float>(count)));
+  for (int64_t i = 0; i < count; i += 8) {
+    const __m256 v = rotate_eight(_mm256_loadu_ps(x + i));
+    _mm256_storeu_ps(x + i, count == 8 ? _mm256_mul_ps(v, scale) : v);
+  }
+  for (int64_t half = 8; half < count; half *= 2) {
+    const __m256 factor = 2 * half == count ? scale : _mm256_set1_ps(1.0f);
+    for (int64_t begin = 0; begin < count; begin += 2 * half) {
+      for (int64_t i = begin; i < begin + half; i += 8) {
+        const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + i + half);
+        _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_add_ps(a, b), factor));
+        _mm256_storeu_ps(x + i + half, _mm256_mul_ps(_mm256_sub_ps(a, b), factor));
+      }
+    }
+  }
+}
+
 void to_f16(const float* x, int64_t count, uint16_t* out) {
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
