@@ -36,7 +36,7 @@ void add(Parsed& all, const OutputDelta& delta) {
   all.content += delta.content;
   EXPECT_TRUE(is_valid_utf8(delta.content) && is_valid_utf8(delta.reasoning));
   for (const ToolCallDelta& call : delta.calls) {
-    EXPECT_TRUE(is_valid_utf8(call.arguments));
+    EXPECT_TRUE(is_valid_utf8(call.arguments) && is_valid_utf8(call.name));
     if (static_cast<size_t>(call.index) == all.calls.size()) {
       EXPECT_NE(call.name, "");
       all.calls.push_back({call.name, {}});
@@ -169,6 +169,12 @@ TEST(OutputParser, ArgumentsAreMendedAsTheyStream) {
     EXPECT_EQ(parsed.content, "");
     EXPECT_EQ(parsed.complete, 1);
   }
+}
+
+TEST(OutputParser, ANameThatIsNoUtf8IsGivenOutAsUtf8) {
+  const Parsed parsed = parse_every_way(json_call("n\xE4w", "{}"), with_tools());
+  ASSERT_EQ(parsed.calls.size(), 1u);
+  EXPECT_EQ(parsed.calls[0].name, "n\uFFFDw");
 }
 
 TEST(OutputParser, MalformedCallsAreText) {

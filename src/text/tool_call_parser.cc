@@ -113,7 +113,7 @@ void ToolCallParser::flush_arguments() {
 
 void ToolCallParser::begin_call(std::string_view name) {
   text_.flush(out_->content);
-  out_->calls.push_back({begun_, std::string(name), {}});
+  out_->calls.push_back({begun_, sanitize_utf8(name), {}});
   ++begun_;
   raw_.clear();
   emit_arguments("{");
