@@ -137,7 +137,7 @@ export class ApiClient {
     const parser = new SseParser();
     const end: StreamEnd = { finish_reason: '', ignored: [] };
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await this.read(reader, signal);
       if (done) break;
       for (const { data } of parser.push(value)) {
         if (data === '[DONE]') return end;
@@ -145,6 +145,15 @@ export class ApiClient {
       }
     }
     throw new ApiError('the connection ended before the answer did', 0);
+  }
+
+  private async read(reader: ReadableStreamDefaultReader<Uint8Array>, signal: AbortSignal) {
+    try {
+      return await reader.read();
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      throw new ApiError('the connection was lost', 0);
+    }
   }
 
   private take(chunk: Chunk, handler: StreamHandler, end: StreamEnd): void {

@@ -223,7 +223,7 @@ export const zh: Record<MessageKey, string> = {
   'workflow.summarise': '总结',
   'workflow.summarise_hint': '概括一段文字或一个文件',
   'workflow.write': '写作',
-  'workflow.write_hint': '长文：先列提纲，再逐节写',
+  'workflow.write_hint': '先列提纲，再逐节写',
   'workflow.data': '数据',
   'workflow.data_hint': '就 CSV 文件提问',
   'workflow.code': '代码',
