@@ -2,17 +2,18 @@
 #   make run        set up, build, pull the default model, serve it on http://127.0.0.1:8080
 #   make test       set up, build, run the quick test suite (no network after set-up)
 #   make test-real  the checks that need a real model, transformers and real clients
+#   make test-ui    the web page in Debian's Chromium (apt-get install chromium)
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 VENV := build/venv
 PYTHON := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-test setup-checks build run test test-real test-asan test-tsan fuzz bench goldens \
+.PHONY: help setup setup-test setup-checks build run test test-real test-ui test-asan test-tsan fuzz bench goldens \
         format format-check tidy clean
 
 help:
-	@sed -n '2,4s/^# *//p' Makefile
+	@sed -n '2,5s/^# *//p' Makefile
 	@echo "also: test-asan test-tsan fuzz bench goldens format format-check tidy clean"
 
 setup:
@@ -51,6 +52,9 @@ test-real: setup-test $(VENV)/ready
 	@cmake --preset release -DYUNQI_TESTS=ON > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build build/release -j $(JOBS)
 	@$(PYTHON) -m pytest tests/real -q --durations=10
+
+test-ui: build
+	@tests/ui/run
 
 test-asan: setup-test
 	@cmake --workflow --preset asan
