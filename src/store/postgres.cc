@@ -1,5 +1,7 @@
 // PostgreSQL behind Sql. Parameters and results travel as text; a statement is prepared under a
-// name made from its place in the list. A lost connection is made anew where no transaction runs.
+// name made from its place in the list. Statements whose results nobody reads are only sent, in
+// libpq's pipeline mode, and read with the next that is: a job waits for few round trips. A lost
+// connection is made anew where no transaction runs.
 #include "store/postgres.h"
 
 #include <libpq-fe.h>
@@ -13,6 +15,7 @@ namespace yunqi {
 namespace {
 
 constexpr size_t kMaxSchemaName = 63;
+constexpr int kMaxUnread = 256;  // statements in the pipeline; their answers fit its buffers
 
 struct FinishConnection {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -73,6 +76,7 @@ class PostgresSql final : public Sql {
 
   Status connect();
   Status script(std::string_view statements) override {
+    YQ_RETURN_IF_ERROR(read_pipeline(false).status());
     return check(Reply(PQexec(connection_.get(), std::string(statements).c_str()))).status();
   }
   Status begin_write() override;
@@ -84,6 +88,7 @@ class PostgresSql final : public Sql {
   Status commit() override;
   void rollback() override {
     is_inside_ = false;
+    (void)read_pipeline(false);
     if (PQstatus(connection_.get()) == CONNECTION_OK) (void)script("ROLLBACK");
   }
   bool is_postgres() const override { return true; }
@@ -92,8 +97,14 @@ class PostgresSql final : public Sql {
  protected:
   Result<int64_t> run_checked(std::string_view text, std::initializer_list<SqlParam> params,
                               const RowVisitor& visitor) override;
+  Status run_unread(std::string_view text, std::initializer_list<SqlParam> params) override;
 
  private:
+  struct Arguments;
+  Status send(const std::string& name, const Arguments& arguments);
+  // Reads what was sent. Returns the last answer when `wants_last`, else null; the first error.
+  Result<Reply> read_pipeline(bool wants_last);
+  Status lost() const;
   Result<Reply> check(Reply reply) const;
   Result<std::string> prepared(std::string_view text, size_t params);
   Status reconnect_if_lost();
@@ -103,15 +114,73 @@ class PostgresSql final : public Sql {
   std::unique_ptr<PGconn, FinishConnection> connection_;
   StatementMap<std::string> statements_;  // text to name, of this connection
   bool is_inside_ = false;                // a transaction
+  int unread_ = 0;  // statements sent whose answers were not read; > 0 is pipeline mode
 };
+
+// Parameters as libpq takes them; the pointers are into `texts`.
+struct PostgresSql::Arguments {
+  explicit Arguments(std::initializer_list<SqlParam> params)
+      : texts(params.size()), values(params.size(), nullptr) {
+    size_t index = 0;
+    for (const SqlParam& param : params) {
+      if (const auto* number = std::get_if<int64_t>(&param)) {
+        texts[index] = std::to_string(*number);
+        values[index] = texts[index].c_str();
+      } else if (const auto* string = std::get_if<std::string_view>(&param)) {
+        texts[index] = *string;
+        values[index] = texts[index].c_str();
+      }
+      ++index;
+    }
+  }
+  int count() const { return static_cast<int>(values.size()); }
+
+  std::vector<std::string> texts;
+  std::vector<const char*> values;
+};
+
+Status PostgresSql::lost() const {
+  return error(Code::kUnavailable, "PostgreSQL: {}; it is tried again with the next request",
+               first_line(PQerrorMessage(connection_.get())));
+}
+
+Status PostgresSql::send(const std::string& name, const Arguments& arguments) {
+  if (unread_ == 0 && PQenterPipelineMode(connection_.get()) != 1) return lost();
+  ++unread_;
+  const int sent = PQsendQueryPrepared(connection_.get(), name.c_str(), arguments.count(),
+                                       arguments.values.data(), nullptr, nullptr, 0);
+  return sent == 1 ? Status::ok() : lost();
+}
+
+Result<Reply> PostgresSql::read_pipeline(bool wants_last) {
+  if (unread_ == 0) return Reply();
+  const int count = std::exchange(unread_, 0);
+  if (PQpipelineSync(connection_.get()) != 1) return lost();
+  Status first;
+  Reply last;
+  for (int i = 0; i < count; ++i) {
+    Reply reply(PQgetResult(connection_.get()));
+    // Nothing where an answer must be: the connection broke.
+    if (reply == nullptr) return lost();
+    Result<Reply> checked = check(std::move(reply));
+    if (first.is_ok()) first = checked.status();
+    if (checked.is_ok()) last = std::move(checked).value();
+    (void)Reply(PQgetResult(connection_.get()));  // the null after each
+  }
+  const Reply end(PQgetResult(connection_.get()));
+  if (PQresultStatus(end.get()) != PGRES_PIPELINE_SYNC ||
+      PQexitPipelineMode(connection_.get()) != 1) {
+    return lost();
+  }
+  YQ_RETURN_IF_ERROR(first);
+  if (!wants_last) last.reset();
+  return last;
+}
 
 Result<Reply> PostgresSql::check(Reply reply) const {
   const ExecStatusType status = PQresultStatus(reply.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return reply;
-  if (PQstatus(connection_.get()) != CONNECTION_OK) {
-    return error(Code::kUnavailable, "PostgreSQL: {}; it is tried again with the next request",
-                 first_line(PQerrorMessage(connection_.get())));
-  }
+  if (PQstatus(connection_.get()) != CONNECTION_OK) return lost();
   const char* state = PQresultErrorField(reply.get(), PG_DIAG_SQLSTATE);
   // Not the detail line: it may hold values.
   const char* message = PQresultErrorField(reply.get(), PG_DIAG_MESSAGE_PRIMARY);
@@ -129,6 +198,7 @@ Status PostgresSql::connect() {
   const std::array values = {"5", "10000", "yunqi", options_.address.reveal().c_str(),
                              static_cast<const char*>(nullptr)};
   statements_.clear();
+  unread_ = 0;
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 1));
   if (connection_ == nullptr) return error(Code::kNoResources, "PostgreSQL: no memory");
   if (PQstatus(connection_.get()) != CONNECTION_OK) {
@@ -177,6 +247,7 @@ Status PostgresSql::begin_write() {
 
 Status PostgresSql::commit() {
   is_inside_ = false;
+  YQ_RETURN_IF_ERROR(read_pipeline(false).status());
   YQ_TRY(const Reply reply, check(Reply(PQexec(connection_.get(), "COMMIT"))));
   // A transaction that had failed inside answers COMMIT with ROLLBACK and no error.
   if (std::string_view(PQcmdStatus(reply.get())) != "COMMIT") {
@@ -188,6 +259,7 @@ Status PostgresSql::commit() {
 Result<std::string> PostgresSql::prepared(std::string_view text, size_t params) {
   const auto found = statements_.find(text);
   if (found != statements_.end()) return found->second;
+  YQ_RETURN_IF_ERROR(read_pipeline(false).status());
   std::string key(text);
   const std::string name = fmt::format("s{}", statements_.size());
   YQ_RETURN_IF_ERROR(check(Reply(PQprepare(connection_.get(), name.c_str(), key.c_str(),
@@ -197,28 +269,22 @@ Result<std::string> PostgresSql::prepared(std::string_view text, size_t params) 
   return name;
 }
 
+Status PostgresSql::run_unread(std::string_view text, std::initializer_list<SqlParam> params) {
+  if (!is_inside_) return run_checked(text, params, {}).status();
+  YQ_TRY(const std::string name, prepared(text, params.size()));
+  YQ_RETURN_IF_ERROR(send(name, Arguments(params)));
+  return unread_ < kMaxUnread ? Status::ok() : read_pipeline(false).status();
+}
+
 Result<int64_t> PostgresSql::run_checked(std::string_view text,
                                          std::initializer_list<SqlParam> params,
                                          const RowVisitor& visitor) {
   if (!is_inside_) YQ_RETURN_IF_ERROR(reconnect_if_lost());
-  std::vector<std::string> texts(params.size());
-  std::vector<const char*> values(params.size(), nullptr);
-  size_t index = 0;
-  for (const SqlParam& param : params) {
-    if (const auto* number = std::get_if<int64_t>(&param)) {
-      texts[index] = std::to_string(*number);
-      values[index] = texts[index].c_str();
-    } else if (const auto* string = std::get_if<std::string_view>(&param)) {
-      texts[index] = *string;
-      values[index] = texts[index].c_str();
-    }
-    ++index;
-  }
+  const Arguments arguments(params);
   const auto attempt = [&]() -> Result<Reply> {
     YQ_TRY(const std::string name, prepared(text, params.size()));
-    return check(
-        Reply(PQexecPrepared(connection_.get(), name.c_str(), static_cast<int>(values.size()),
-                             values.data(), nullptr, nullptr, 0)));
+    YQ_RETURN_IF_ERROR(send(name, arguments));
+    return read_pipeline(true);
   };
   Result<Reply> tried = attempt();
   if (!tried.is_ok() && !is_inside_ && PQstatus(connection_.get()) != CONNECTION_OK) {

@@ -16,10 +16,7 @@ bool is_storable(std::string_view text) {
   return is_ascii || is_valid_utf8(text);
 }
 
-}  // namespace
-
-Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlParam> params,
-                         const RowVisitor& visitor) {
+Status check_params(std::initializer_list<SqlParam> params) {
   for (const SqlParam& param : params) {
     const auto* text = std::get_if<std::string_view>(&param);
     if (text == nullptr) continue;
@@ -31,12 +28,22 @@ Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlPa
       return error(Code::kInvalidArgument, "want UTF-8 text without NUL bytes to store");
     }
   }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<int64_t> Sql::run(std::string_view statement, std::initializer_list<SqlParam> params,
+                         const RowVisitor& visitor) {
+  YQ_RETURN_IF_ERROR(check_params(params));
   return run_checked(statement, params, visitor);
 }
 
 Status Sql::execute(std::string_view statement, std::initializer_list<SqlParam> params,
                     const RowVisitor& visitor) {
-  return run(statement, params, visitor).status();
+  YQ_RETURN_IF_ERROR(check_params(params));
+  if (visitor) return run_checked(statement, params, visitor).status();
+  return run_unread(statement, params);
 }
 
 Status Sql::begin() {

@@ -55,7 +55,8 @@ class Sql {
   // is damaged. kInvalidArgument: a constraint or a text that can't be stored. kInternal: the rest.
   Result<int64_t> run(std::string_view statement, std::initializer_list<SqlParam> params,
                       const RowVisitor& visitor = {});
-  // As run() for statements whose count does not matter.
+  // As run() for statements whose count does not matter. Without a visitor the error of one may be
+  // that of a later call of the same transaction, commit() at the latest: nobody waits for it.
   Status execute(std::string_view statement, std::initializer_list<SqlParam> params = {},
                  const RowVisitor& visitor = {});
   // Several statements without parameters, separated by semicolons: migrations.
@@ -81,6 +82,10 @@ class Sql {
                                       std::initializer_list<SqlParam> params,
                                       const RowVisitor& visitor) = 0;
   virtual Status begin_write() = 0;
+  // A statement whose result nobody reads; inside a transaction it may only be sent.
+  virtual Status run_unread(std::string_view statement, std::initializer_list<SqlParam> params) {
+    return run_checked(statement, params, {}).status();
+  }
 
  private:
   uint64_t transaction_ = 0;
