@@ -221,6 +221,12 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   return std::make_shared<LoadedModel>(std::move(parts));
 }
 
+Result<ThinkingReport> LoadedModel::resolve(GenerateRequest& request) const {
+  const ChatTemplate* chat_template = parts_.chat_template.get();
+  return resolve_thinking(request, thinking_ability(chat_template),
+                          chat_template != nullptr && chat_template->mentions("reasoning_effort"));
+}
+
 Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
   if (parts_.chat_template == nullptr) {
     return error(Code::kUnsupported,
@@ -233,14 +239,11 @@ Result<std::string> LoadedModel::render(const GenerateRequest& request) const {
   YQ_RETURN_IF_ERROR(resolve(resolved).status());
   YQ_TRY(Json variables, template_variables(resolved));
   Result<std::string> text = parts_.chat_template->render(variables);
+  if (!text.is_ok() && wrap_text_arguments(variables)) {
+    text = parts_.chat_template->render(variables);
+  }
   if (!text.is_ok()) return text.status().with_context("chat template").at("messages");
   return text;
-Result<ThinkingReport> LoadedModel::resolve(GenerateRequest& request) const {
-  const ChatTemplate* chat_template = parts_.chat_template.get();
-  return resolve_thinking(request, thinking_ability(chat_template),
-                          chat_template != nullptr && chat_template->mentions("reasoning_effort"));
-}
-
 }
 
 Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& request) const {
@@ -253,9 +256,6 @@ Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& requ
         return encode_infill(*parts_.tokenizer, request.text, *request.suffix);
       }
       // A raw prompt is the caller's own: it may name control tokens.
-  if (!text.is_ok() && wrap_text_arguments(variables)) {
-    text = parts_.chat_template->render(variables);
-  }
       return parts_.tokenizer->encode(request.text, {.allow_added_tokens = true});
     case GenerateRequest::Prompt::kChat:
       break;
@@ -265,6 +265,9 @@ Result<std::vector<TokenId>> LoadedModel::prompt_ids(const GenerateRequest& requ
   YQ_RETURN_IF_ERROR(resolve(resolved).status());
   YQ_TRY(Json variables, template_variables(resolved));
   Result<std::vector<PromptPiece>> pieces = parts_.chat_template->render_pieces(variables);
+  if (!pieces.is_ok() && wrap_text_arguments(variables)) {
+    pieces = parts_.chat_template->render_pieces(variables);
+  }
   if (!pieces.is_ok()) return pieces.status().with_context("chat template").at("messages");
   return encode_pieces(*parts_.tokenizer, *pieces);
 }
@@ -282,9 +285,6 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& as
     return error(Code::kInvalidArgument, "the prompt has no tokens").at(prompt_field);
   }
   const int64_t room = parts_.max_context - static_cast<int64_t>(prompt.size());
-  if (!pieces.is_ok() && wrap_text_arguments(variables)) {
-    pieces = parts_.chat_template->render_pieces(variables);
-  }
   if (room < 1) {
     return error(
                Code::kInvalidArgument,
@@ -328,6 +328,8 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& as
   options.want_tokens = request.top_logprobs.has_value() || request.want_token_ids;
   options.hide_output = score_only;
   options.seed = seed;
+  options.thinking = std::move(thinking);
+  options.control = plan.control();
   options.receipt = std::move(receipt);
   options.owner = weak_from_this().lock();
   return std::unique_ptr<Generation>(std::make_unique<StreamGeneration>(
@@ -335,5 +337,3 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& as
 }
 
 }  // namespace yunqi
-  options.thinking = std::move(thinking);
-  options.control = plan.control();

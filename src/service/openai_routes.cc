@@ -180,9 +180,9 @@ void ApiService::add_routes() {
   const auto numbers = [this](Request, Match) { return prometheus(); };
   const auto welcome = [this](Request, Match) { return index(); };
   router_.add({"POST", "/v1/chat/completions", Permission::kUse, chat});
-  router_.add({"POST", "/v1/completions", Permission::kUse, complete});
   const auto act = [this](Request, Match match) { return act_on_request(match.tail); };
   router_.add({"POST", "/v1/requests/{id}", Permission::kUse, act});
+  router_.add({"POST", "/v1/completions", Permission::kUse, complete});
   router_.add({"GET", "/v1/models", Permission::kUse, models});
   router_.add({"GET", "/v1/models/{id}", Permission::kUse, model});
   router_.add({"POST", "/tokenize", Permission::kUse, encode});
@@ -197,24 +197,22 @@ HttpReply ApiService::chat_completions(const HttpRequest& request) {
   if (!body.is_ok()) return error_response(body.status());
   Result<ChatRequest> parsed = parse_chat_request(*body);
   if (!parsed.is_ok()) return error_response(parsed.status());
+  if (Status known = check_strict(parsed->reply); !known.is_ok()) return error_response(known);
   const auto chat = std::make_shared<ChatRequest>(std::move(parsed).value());
   const auto reply = [&clock = clock_, &running = running_, chat,
                       id = request.id](std::shared_ptr<LoadedModel> model) {
-  if (Status known = check_strict(parsed->reply); !known.is_ok()) return error_response(known);
     Result<std::unique_ptr<Generation>> generation = model->start(chat->generate);
     if (!generation.is_ok()) {
       return HttpReply(error_response(in_request_words(generation.status(), chat->reply)));
     }
     ReplyHead head{"chatcmpl-" + id, clock.unix_seconds(), std::move(model),
                    std::move(chat->reply)};
+    running.add(head.id, (*generation)->thinking_control());
     return chat_reply(std::move(head), std::move(generation).value());
   };
-    running.add(head.id, (*generation)->thinking_control());
   return reply_with_model(models_, chat->reply.model, reply);
 }
 
-HttpReply ApiService::completions(const HttpRequest& request) {
-  const Result<Json> body = parse_body(request);
 Status ApiService::check_strict(const ReplyOptions& reply) const {
   if (!options_.strict || reply.ignored.empty()) return Status::ok();
   return error(Code::kInvalidArgument, "is not known here, and this server is strict")
@@ -234,12 +232,14 @@ HttpReply ApiService::act_on_request(const std::string& tail) {
   return json_response(Json::object({{"id", id}, {"object", "request.finish_thinking"}}));
 }
 
+HttpReply ApiService::completions(const HttpRequest& request) {
+  const Result<Json> body = parse_body(request);
   if (!body.is_ok()) return error_response(body.status());
   Result<CompletionRequest> parsed = parse_completion_request(*body);
   if (!parsed.is_ok()) return error_response(parsed.status());
+  if (Status known = check_strict(parsed->reply); !known.is_ok()) return error_response(known);
   const auto completion = std::make_shared<CompletionRequest>(std::move(parsed).value());
   const auto reply = [&clock = clock_, completion,
-  if (Status known = check_strict(parsed->reply); !known.is_ok()) return error_response(known);
                       id = request.id](std::shared_ptr<LoadedModel> model) {
     Result<std::vector<CompletionPart>> parts = start_parts(*model, *completion);
     if (!parts.is_ok()) return HttpReply(error_response(parts.status()));
