@@ -76,6 +76,18 @@ void add_engine_flags(CLI::App& command, ServeConfig& config) {
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   command
+      .add_option("--itl-target-ms", config.itl_target_ms,
+                  "prompts of others may delay a stream's next token by so much; 0: by any")
+      ->check(CLI::Range(0, 60'000))
+      ->capture_default_str();
+  command.add_flag("!--no-prefix-cache", config.prefix_cache,
+                   "compute every prompt anew, for tests and comparisons");
+  command.add_option("--cache-dir", config.cache_dir,
+                     "folder that keeps the prefix cache over restarts");
+  command.add_option("--cache-dir-size", config.cache_dir_size, "most that a model keeps there")
+      ->capture_default_str();
+  command.add_flag("!--no-speculation", config.speculation, "draft no tokens ahead");
+  command
       .add_option("--prefill-chunk", config.prefill_chunk, "prompt tokens of one request in a step")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();

@@ -86,6 +86,11 @@ std::map<std::string, Key> keys_of(ServeConfig& c) {
       {"engine.activations", {"a string", into(c.model.activations)}},
       {"engine.max_sequences", {"1 to 1024", into_integer(c.max_sequences, 1, 1024)}},
       {"engine.prefill_chunk", {"1 to 65536", into_integer(c.prefill_chunk, 1, 65536)}},
+      {"engine.itl_target_ms", {"0 to 60000", into_integer(c.itl_target_ms, 0, 60'000)}},
+      {"engine.prefix_cache", {"true or false", into(c.prefix_cache)}},
+      {"engine.speculation", {"true or false", into(c.speculation)}},
+      {"engine.cache_dir", {"a string", into(c.cache_dir)}},
+      {"engine.cache_dir_size", {"a size such as \"16GiB\"", into(c.cache_dir_size)}},
       {"engine.queue_limit", {"1 to 100000", into_integer(c.queue_limit, 1, 100'000)}},
   };
 }
@@ -141,6 +146,7 @@ Status check_config(const ServeConfig& config) {
       return error(Code::kInvalidArgument, "an API key is empty; want at least one character");
     }
   }
+  YQ_RETURN_IF_ERROR(parse_bytes(config.cache_dir_size).status());
   if (!config.model_memory.empty()) {
     YQ_RETURN_IF_ERROR(parse_bytes(config.model_memory).status());
   }
@@ -152,6 +158,11 @@ EngineOptions engine_options(const ServeConfig& config) {
   out.max_sequences = config.max_sequences;
   out.queue_limit = static_cast<size_t>(config.queue_limit);
   out.prefill_chunk = config.prefill_chunk;
+  out.itl_target_ms = config.itl_target_ms;
+  out.prefix_cache = config.prefix_cache;
+  out.speculation = config.speculation ? kSpeculationAuto : kSpeculationOff;
+  out.cache_dir = config.cache_dir;
+  out.cache_dir_bytes = parse_bytes(config.cache_dir_size).value_or(out.cache_dir_bytes);
   return out;
 }
 
@@ -176,6 +187,7 @@ std::string describe_config(const ServeConfig& config) {
                        {"activations", config.model.activations},
                        {"max_sequences", config.max_sequences},
                        {"queue_limit", config.queue_limit},
+                       {"cache_dir", config.cache_dir},
                        {"drain_timeout_s", config.drain_timeout_s},
                        {"on_demand", config.on_demand},
                        {"installed", config.installed},

@@ -18,6 +18,11 @@ struct ServeConfig {
   int max_sequences = 64;
   int queue_limit = 512;
   int prefill_chunk = 256;
+  int itl_target_ms = 100;
+  bool prefix_cache = true;
+  bool speculation = true;
+  std::string cache_dir;                 // the prefix cache's second tier; "": none
+  std::string cache_dir_size = "16GiB";  // of each model's part
   std::vector<std::string> api_keys;
   HttpServerOptions http;
   int drain_timeout_s = 30;

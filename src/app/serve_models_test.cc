@@ -82,9 +82,10 @@ TEST_F(ServeModels, ModelsSideBySideGiveTheBytesTheyGiveAlone) {
   }
   for (size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(together[i].get(), alone[i]) << i;
   const std::string text = metrics_.to_prometheus();
-  for (const char* line : {"yunqi_generation_tokens_total{model_name=\"qwen3\"} 240",
-                           "yunqi_generation_tokens_total{model_name=\"qwen2-tied\"} 240",
-                           "yunqi_model_loaded{model_name=\"qwen3\"} 1"}) {
+  for (const char* line :
+       {"yunqi_generation_tokens_total{model_name=\"qwen3\"} 240",
+        "yunqi_generation_tokens_total{model_name=\"qwen2-tied\"} 240",
+        "yunqi_model_loaded{model_name=\"qwen3\"} 1", "vllm:cache_config_info{"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
 }

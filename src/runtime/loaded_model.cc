@@ -92,6 +92,16 @@ uint64_t kv_bytes_per_page(const Model& model, const Device& device, KvFormat fo
   return bytes;
 }
 
+// For schedulers in front of several servers, which know vLLM's name of it.
+void show_cache_layout(const ExecutorLimits& limits, const std::string& id,
+                       MetricsRegistry& metrics) {
+  const MetricLabels labels = {{"model_name", id},
+                               {"block_size", fmt::format("{}", limits.page_tokens)},
+                               {"num_gpu_blocks", fmt::format("{}", limits.pages)}};
+  metrics.gauge("yunqi_cache_config_info", "Layout of the KV cache, in labels.", labels).set(1);
+  metrics.alias("yunqi_cache_config_info", "vllm:cache_config_info");
+}
+
 // The seed's share of choice k needs no own seed: the sampler counts by (choice, position).
 EngineRequest engine_request(const GenerateRequest& request, const GenerationDefaults& defaults,
                              int64_t max_tokens, uint64_t seed) {
@@ -214,9 +224,11 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   YQ_TRY(std::unique_ptr<Executor> executor,
          make_model_executor(std::move(model), device, executor_options));
   parts.kv_bytes = page_bytes * static_cast<uint64_t>(executor->limits().pages);
+  if (metrics != nullptr) show_cache_layout(executor->limits(), parts.id, *metrics);
   EngineOptions engine_options = options.engine;
   engine_options.vocabulary = parts.vocabulary;
   engine_options.model_name = parts.id;
+  engine_options.cache_identity = parts.fingerprint;
   parts.engine = Engine::create(std::move(executor), engine_options, clock, metrics);
   return std::make_shared<LoadedModel>(std::move(parts));
 }
