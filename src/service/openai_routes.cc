@@ -13,6 +13,7 @@
 #include "service/openai_json.h"
 #include "service/openai_reply.h"
 #include "service/openai_request.h"
+#include "service/trace_route.h"
 
 namespace yunqi {
 namespace {
@@ -190,6 +191,7 @@ void ApiService::add_routes() {
   router_.add({"GET", "/health", Permission::kPublic, alive});
   router_.add({"GET", "/metrics", Permission::kUse, numbers});
   router_.add({"GET", "/", Permission::kPublic, welcome});
+  add_trace_route(router_, models_);
 }
 
 HttpReply ApiService::chat_completions(const HttpRequest& request) {
