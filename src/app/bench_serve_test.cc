@@ -207,6 +207,45 @@ TEST(LoadRun, RejectionsAreCountedApart) {
   EXPECT_EQ(report.find("errors")->dump(), R"({"HTTP 503: the queue is full":20})");
 }
 
+// Another's server: no /tokenize, two tokens a word and three of its own, no usage in streams.
+HttpReply answer_as_another(const HttpRequest& request) {
+  if (request.path == "/v1/models") {
+    return json_response(parse_json(R"({"data": [{"id": "theirs"}]})").value());
+  }
+  if (request.path != "/v1/chat/completions") return error_response(error(Code::kNotFound, "no"));
+  const Json body = parse_json(request.body).value();
+  if (body.find("stream") == nullptr) {
+    const std::string& text = body.find("messages")->as_array()[0].find("content")->as_string();
+    const auto words = std::count(text.begin(), text.end(), ' ') + 1;
+    return json_response(
+        Json::object({{"usage", Json::object({{"prompt_tokens", int64_t{2} * words + 3}})}}));
+  }
+  HttpResponse response;
+  response.body = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+  for (int i = 0; i < 5; ++i) {
+    response.body += "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\n";
+  }
+  response.body += "data: [DONE]\n\n";
+  return response;
+}
+
+TEST(LoadRun, DrivesAServerThatTellsLittle) {
+  HttpServerOptions http;
+  http.port = 0;
+  const auto server = HttpServer::start(http, answer_as_another, error_body).value();
+  LoadOptions options;
+  options.base_url = fmt::format("http://127.0.0.1:{}", server->port());
+  options.requests = 4;
+  const Calibration found = calibrate(options).value();
+  EXPECT_EQ(found.model, "theirs");
+  EXPECT_DOUBLE_EQ(found.tokens_per_word, 2);
+  LoadSummary summary;
+  summary.records = run_load(options, found, [] { return true; }).value();
+  const Json report = load_report(summary);
+  EXPECT_EQ(figure(report, "completed"), 4) << report.dump();
+  EXPECT_EQ(figure(report, "total_output_tokens"), 20) << "pieces of text stand for tokens";
+}
+
 TEST_F(LoadedServer, StopsWhenToldTo) {
   options_.requests = 1'000'000;
   const Calibration server = calibrate(options_).value();
