@@ -73,13 +73,13 @@ struct GrammarTag {
 // Immutable; shared by matchers on any thread.
 class CompiledGrammar {
  public:
-  CompiledGrammar(std::shared_ptr<const Vocabulary> vocabulary, GrammarProgram program)
+  CompiledGrammar(std::shared_ptr<const GrammarVocabulary> vocabulary, GrammarProgram program)
       : vocabulary_(std::move(vocabulary)), program_(std::move(program)) {}
-  const Vocabulary& vocabulary() const { return *vocabulary_; }
+  const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
   const GrammarProgram& program() const { return program_; }
 
  private:
-  std::shared_ptr<const Vocabulary> vocabulary_;
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
   GrammarProgram program_;
 };
 
@@ -88,16 +88,16 @@ class LeafFactory;
 // Thread-safe. Keeps the latest kMaxCachedGrammars results by the text of their spec.
 class GrammarCompiler {
  public:
-  explicit GrammarCompiler(std::shared_ptr<const Vocabulary> vocabulary);
+  explicit GrammarCompiler(std::shared_ptr<const GrammarVocabulary> vocabulary);
   ~GrammarCompiler();
   // kInvalidArgument: malformed, over a limit, or nothing can satisfy it; kUnsupported: valid but
   // beyond this engine. Errors name the keyword and, in field(), its JSON path in the schema.
   Result<std::shared_ptr<const CompiledGrammar>> compile(const GrammarSpec& spec);
-  const std::shared_ptr<const Vocabulary>& vocabulary() const { return vocabulary_; }
+  const std::shared_ptr<const GrammarVocabulary>& vocabulary() const { return vocabulary_; }
 
  private:
   using Cached = std::pair<std::string, std::shared_ptr<const CompiledGrammar>>;
-  std::shared_ptr<const Vocabulary> vocabulary_;
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
   std::shared_ptr<LeafFactory> leaves_;
   std::mutex mutex_;
   std::list<Cached> recent_;  // newest first

@@ -321,7 +321,7 @@ void append_key(std::string& key, const GrammarSpec& spec) {
 
 }  // namespace
 
-GrammarCompiler::GrammarCompiler(std::shared_ptr<const Vocabulary> vocabulary)
+GrammarCompiler::GrammarCompiler(std::shared_ptr<const GrammarVocabulary> vocabulary)
     : vocabulary_(std::move(vocabulary)), leaves_(std::make_shared<LeafFactory>(vocabulary_)) {}
 
 GrammarCompiler::~GrammarCompiler() = default;

@@ -29,7 +29,7 @@ struct GrammarFixture {
     call_end = added("</tool_call>", false);
     stop = added("<|end|>", true);
     tokenizer = std::make_unique<Tokenizer>(Tokenizer::create(std::move(spec)).value());
-    vocabulary = Vocabulary::create(*tokenizer, {stop}).value();
+    vocabulary = GrammarVocabulary::create(*tokenizer, {stop}).value();
     compiler = std::make_unique<GrammarCompiler>(vocabulary);
   }
 
@@ -42,7 +42,7 @@ struct GrammarFixture {
 
   TokenId call = 0, call_end = 0, stop = 0;
   std::unique_ptr<Tokenizer> tokenizer;
-  std::shared_ptr<const Vocabulary> vocabulary;
+  std::shared_ptr<const GrammarVocabulary> vocabulary;
   std::unique_ptr<GrammarCompiler> compiler;
 };
 

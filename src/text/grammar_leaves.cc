@@ -80,6 +80,21 @@ LeafPtr finished(GrammarLeaf leaf, const std::shared_ptr<std::atomic<size_t>>& b
   leaf.accepts = dfa.accepts;
   leaf.continues.resize(dfa.states());
   for (uint32_t s = 0; s < dfa.states(); ++s) leaf.continues[s] = dfa.has_exit(s);
+  if (leaf.kind == GrammarLeaf::Kind::kKey) {
+    leaf.past_key.assign(dfa.states(), 0);
+    std::vector<uint32_t> work = {leaf.quoted};
+    leaf.past_key[leaf.quoted] = 1;
+    while (!work.empty()) {
+      const uint32_t state = work.back();
+      work.pop_back();
+      for (uint32_t c = 0; c < dfa.class_count; ++c) {
+        const uint32_t to = dfa.next[size_t{state} * dfa.class_count + c];
+        if (to == Dfa::kDead || leaf.past_key[to]) continue;
+        leaf.past_key[to] = 1;
+        work.push_back(to);
+      }
+    }
+  }
   leaf.masks = std::make_shared<LeafMasks>(budget);
   return std::make_shared<const GrammarLeaf>(std::move(leaf));
 }
@@ -177,7 +192,7 @@ Result<Dfa> json_string_dfa(const Dfa& content, const Dfa& tail, uint32_t* quote
   return out;
 }
 
-LeafFactory::LeafFactory(std::shared_ptr<const Vocabulary> vocabulary)
+LeafFactory::LeafFactory(std::shared_ptr<const GrammarVocabulary> vocabulary)
     : vocabulary_(std::move(vocabulary)),
       cache_bytes_(std::make_shared<std::atomic<size_t>>(0)),
       string_(std::make_shared<const CountedString>(json_string())),
@@ -202,6 +217,17 @@ LeafPtr LeafFactory::fixed(std::string_view pattern, bool before_json) {
   leaf.dfa = *std::move(dfa);
   if (before_json) leaf.follow = json_tokens_;
   return fixed_.emplace(pattern, finished(std::move(leaf), cache_bytes_)).first->second;
+}
+
+Result<LeafPtr> LeafFactory::shared_string(const std::shared_ptr<const Dfa>& content) {
+  const std::lock_guard lock(mutex_);
+  LeafPtr& leaf = strings_[content];
+  if (!leaf) {
+    YQ_TRY(const Dfa nothing, build_dfa(GrammarNode()));
+    YQ_TRY(Dfa dfa, json_string_dfa(*content, nothing, nullptr));
+    leaf = plain(std::move(dfa));
+  }
+  return leaf;
 }
 
 LeafPtr LeafFactory::counted(uint32_t min, uint32_t max) const {

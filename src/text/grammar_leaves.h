@@ -27,12 +27,14 @@ std::string json_spelling(std::string_view text);
 
 class LeafFactory {
  public:
-  explicit LeafFactory(std::shared_ptr<const Vocabulary> vocabulary);
+  explicit LeafFactory(std::shared_ptr<const GrammarVocabulary> vocabulary);
 
   LeafPtr plain(Dfa dfa, bool takes_added = false, bool open_end = false) const;
   // A leaf of a regular expression of ours; kept for ever, so for fixed expressions only. With
   // `before_json` some token of JSON comes right after it.
   LeafPtr fixed(std::string_view pattern, bool before_json = false);
+  // A JSON string of `content`; kept for ever, so for fixed automata (formats) only.
+  Result<LeafPtr> shared_string(const std::shared_ptr<const Dfa>& content);
   // A string of min to max characters with any legal escapes.
   LeafPtr counted(uint32_t min, uint32_t max) const;
   // Any key but those that the object has already, with its colon.
@@ -45,13 +47,14 @@ class LeafFactory {
   LeafPtr named_key(std::string_view name, JsonSpace space);
 
  private:
-  std::shared_ptr<const Vocabulary> vocabulary_;
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
   std::shared_ptr<std::atomic<size_t>> cache_bytes_;
   std::shared_ptr<const CountedString> string_;
   std::shared_ptr<const StringTables> tables_;
   std::shared_ptr<const Dfa> json_tokens_;
   std::mutex mutex_;
   std::map<std::string, LeafPtr, std::less<>> fixed_;
+  std::map<std::shared_ptr<const Dfa>, LeafPtr> strings_;
   LeafPtr any_key_[2];
 };
 

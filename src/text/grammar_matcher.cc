@@ -117,9 +117,9 @@ class MaskMaker {
 
   // Inside a key: tokens that would end it as one that is named or was used before.
   void remove_used_keys(const Thread& thread, const GrammarLeaf& leaf, TokenMask& mask) {
-    const Dfa& dfa = leaf.dfa;
-    const bool at_start = thread.state == dfa.start;
-    if (!at_start && (thread.state == leaf.quoted || is_past_key(thread, leaf))) return;
+    // After the closing quote the register names the used key and not the start of the key.
+    if (leaf.past_key[thread.state]) return;
+    const bool at_start = thread.state == leaf.dfa.start;
     const std::string_view history = m_.history_;
     const std::string_view begun = at_start ? std::string_view() : history.substr(thread.reg);
     const auto remove = [&](std::string_view key) {
@@ -143,14 +143,9 @@ class MaskMaker {
     }
   }
 
-  // After the closing quote the register names the used key and not the start of the key.
-  bool is_past_key(const Thread& thread, const GrammarLeaf& leaf) const {
-    return leaf.dfa.step(leaf.quoted, ':') == thread.state || leaf.accepts[thread.state] != 0;
-  }
-
   GrammarMatcher& m_;
   GrammarRun run_;
-  const Vocabulary& vocabulary_;
+  const GrammarVocabulary& vocabulary_;
   std::vector<State> states_;
 };
 
@@ -198,7 +193,7 @@ bool GrammarMatcher::accept_bytes(std::string_view bytes) {
 }
 
 bool GrammarMatcher::accept(TokenId id) {
-  const Vocabulary& vocabulary = grammar_->vocabulary();
+  const GrammarVocabulary& vocabulary = grammar_->vocabulary();
   if (vocabulary.is_stop(id)) {
     if (ended_ || !state_.complete) return false;
     remember({state_, marks(), false});

@@ -56,6 +56,7 @@ struct GrammarLeaf {
   std::shared_ptr<const StringTables> tables;   // kCounted
   // By state: whether it accepts, whether any byte leads on.
   std::vector<uint8_t> accepts, continues;
+  std::vector<uint8_t> past_key;  // kKey: whether the closing quote has been read
   std::shared_ptr<LeafMasks> masks;
 
   const Dfa& automaton() const { return string ? string->dfa : dfa; }

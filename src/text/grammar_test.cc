@@ -301,7 +301,7 @@ TEST(TokenMask, BitsAndTree) {
   EXPECT_EQ(last - first, 2u);
   EXPECT_EQ(tree.nodes[first].token, 1);
   EXPECT_EQ(tree.below("ac").first, tree.below("ac").second);
-  EXPECT_FALSE(Vocabulary::create(*grammar_fixture().tokenizer, {-1}).is_ok());
+  EXPECT_FALSE(GrammarVocabulary::create(*grammar_fixture().tokenizer, {-1}).is_ok());
 }
 
 }  // namespace

@@ -142,6 +142,11 @@ class Planner {
         out.push_back(builder_.leaves().counted(atom.min, atom.max));
         continue;
       }
+      if (atom.min == 0 && atom.max == kNoLimit && values_.is_format(atom.dfa)) {
+        YQ_TRY(LeafPtr leaf, builder_.leaves().shared_string(atom.dfa));
+        out.push_back(std::move(leaf));
+        continue;
+      }
       YQ_TRY(const Dfa content, content_of(atom));
       if (content.is_empty()) continue;
       YQ_TRY(const Dfa nothing, build_dfa(GrammarNode()));
@@ -155,9 +160,11 @@ class Planner {
     if (atom.dfa && atom.min == 0 && atom.max == kNoLimit) return *atom.dfa;
     // A pattern that itself bounds the length needs no huge bound besides.
     uint32_t max = atom.max;
-    if (atom.dfa && max != kNoLimit && max >= 2'000 && finite_strings(*atom.dfa, 100'000)) {
-      max = kNoLimit;
+    if (atom.dfa && max != kNoLimit) {
+      const std::optional<size_t> longest = longest_bytes(*atom.dfa);
+      if (longest && *longest <= max) max = kNoLimit;
     }
+    if (atom.dfa && atom.min == 0 && max == kNoLimit) return *atom.dfa;
     Result<Dfa> lengths = dfa_of_lengths(atom.min, max);
     if (!lengths.is_ok()) {
       return error(Code::kUnsupported, "minLength, maxLength: too long to combine with a pattern");

@@ -1,8 +1,11 @@
 // The formats of JSON Schema as regular expressions: dates with their days, addresses, names.
 #include <map>
+#include <mutex>
 #include <string>
 
+#include "base/check.h"
 #include "text/json_schema_values.h"
+#include "text/regex.h"
 
 namespace yunqi {
 namespace {
@@ -63,10 +66,17 @@ std::map<std::string, std::string, std::less<>> make_formats() {
 
 }  // namespace
 
-std::string_view format_pattern(std::string_view name) {
-  static const auto formats = make_formats();
-  const auto at = formats.find(name);
-  return at == formats.end() ? std::string_view() : std::string_view(at->second);
+std::shared_ptr<const Dfa> format_dfa(std::string_view name) {
+  static const auto patterns = make_formats();
+  static std::mutex mutex;
+  static std::map<std::string, std::shared_ptr<const Dfa>, std::less<>> made;
+  const std::lock_guard lock(mutex);
+  if (const auto at = made.find(name); at != made.end()) return at->second;
+  const auto at = patterns.find(name);
+  if (at == patterns.end()) return nullptr;
+  Result<Dfa> dfa = compile_regex(at->second, Anchoring::kFull);
+  YQ_CHECK(dfa.is_ok(), "format {}: {}", name, dfa.status().to_string());
+  return made[std::string(name)] = std::make_shared<const Dfa>(*std::move(dfa));
 }
 
 }  // namespace yunqi

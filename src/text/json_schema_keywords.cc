@@ -100,16 +100,14 @@ Status SchemaValues::string_keywords(const Json& json, const std::string& path, 
   }
   if (const Json* format = json.find("format"); format && assert_formats_) {
     if (!format->is_string()) return wrong(path, "format", "want a string");
-    const std::string_view text = format_pattern(format->as_string());
-    if (!text.empty()) {
-      auto dfa = pattern("^(?:" + std::string(text) + ")$");
-      if (!dfa.is_ok()) return wrong(path, "format", dfa.status().message(), dfa.status().code());
+    if (const std::shared_ptr<const Dfa> dfa = format_dfa(format->as_string())) {
+      formats_.insert(dfa);
       if (atom.dfa) {
-        Result<Dfa> both = combine(*atom.dfa, **dfa, DfaOperation::kIntersect);
+        Result<Dfa> both = combine(*atom.dfa, *dfa, DfaOperation::kIntersect);
         if (!both.is_ok()) return wrong(path, "format", both.status().message());
         atom.dfa = std::make_shared<const Dfa>(*std::move(both));
       } else {
-        atom.dfa = *dfa;
+        atom.dfa = dfa;
       }
     }
   }

@@ -219,6 +219,8 @@ ValueSet SchemaValues::constant_set(const Json& json) {
     Result<Dfa> dfa = dfa_of_strings(one);
     if (dfa.is_ok()) {
       out.strings.push_back({std::make_shared<const Dfa>(*std::move(dfa)), 0, kNoLimit});
+    } else {
+      is_full_ = true;  // a text of more characters than an automaton may have states
     }
   } else if (json.is_array()) {
     ArrayPart& part = out.arrays.emplace_back();

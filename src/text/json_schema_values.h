@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,6 +41,8 @@ class SchemaValues : public ValueOracle {
   // The path of the schema that `value` comes from, as far as there is one.
   std::string path_of(ValueId value) const;
   bool is_full() const { return is_full_; }
+  // Whether `dfa` is a format's own, and so lives for ever.
+  bool is_format(const std::shared_ptr<const Dfa>& dfa) const { return formats_.contains(dfa); }
 
  private:
   struct Value {
@@ -111,10 +114,12 @@ class SchemaValues : public ValueOracle {
   std::unordered_map<ValueId, bool> impossible_;
   std::vector<std::vector<uint32_t>> scopes_;
   std::map<std::string, std::shared_ptr<const Dfa>> patterns_;
+  std::set<std::shared_ptr<const Dfa>> formats_;
 };
 
-// The regular expression of a `format`, or "" when it is not one of ours.
-std::string_view format_pattern(std::string_view name);
+// The automaton of a `format`, or null when it is not one of ours. Made once, lives for ever.
+// Thread-safe.
+std::shared_ptr<const Dfa> format_dfa(std::string_view name);
 
 // The same value in one spelling: members sorted, numbers by value.
 std::string canonical_json(const Json& json);

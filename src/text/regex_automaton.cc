@@ -635,6 +635,39 @@ std::optional<std::vector<std::string>> finite_strings(const Dfa& dfa, size_t mo
   return found;
 }
 
+std::optional<size_t> longest_bytes(const Dfa& dfa) {
+  // Depth first; a state's value is known when all its successors' are.
+  enum : uint8_t { kNew, kOpen, kDone };
+  std::vector<uint8_t> mark(dfa.states(), kNew);
+  std::vector<size_t> longest(dfa.states(), 0);
+  std::vector<std::pair<uint32_t, uint32_t>> path = {{dfa.start, 0}};
+  if (dfa.is_empty()) return 0;
+  mark[dfa.start] = kOpen;
+  while (!path.empty()) {
+    auto& [state, next_class] = path.back();
+    if (next_class == dfa.class_count) {
+      mark[state] = kDone;
+      const size_t value = longest[state];
+      path.pop_back();
+      if (!path.empty()) {
+        size_t& above = longest[path.back().first];
+        above = std::max(above, value + 1);
+      }
+      continue;
+    }
+    const uint32_t to = dfa.next[size_t{state} * dfa.class_count + next_class++];
+    if (to == Dfa::kDead) continue;
+    if (mark[to] == kOpen) return std::nullopt;
+    if (mark[to] == kDone) {
+      longest[state] = std::max(longest[state], longest[to] + 1);
+      continue;
+    }
+    mark[to] = kOpen;
+    path.emplace_back(to, 0);
+  }
+  return longest[dfa.start];
+}
+
 Dfa DfaBuilder::finish(uint32_t start, std::vector<uint32_t>* renumbered) const {
   Dfa dfa;
   std::array<bool, 257> cut{};

@@ -61,6 +61,9 @@ Result<Dfa> dfa_of_lengths(uint32_t min, uint32_t max);
 // The matched strings, when there are at most `most` of them; else an empty optional.
 std::optional<std::vector<std::string>> finite_strings(const Dfa& dfa, size_t most);
 
+// The bytes of the longest matched string; nullopt when there is no longest one.
+std::optional<size_t> longest_bytes(const Dfa& dfa);
+
 // Assembles a Dfa from states and edges added one by one; `finish` trims what is dead.
 class DfaBuilder {
  public:

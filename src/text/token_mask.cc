@@ -13,7 +13,7 @@ constexpr size_t kFewTokens = 600;  // up to here a list is smaller and quicker 
 // Collects what is left of tokens after an automaton's end, then lays it out as a tree.
 class RestCollector {
  public:
-  explicit RestCollector(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
+  explicit RestCollector(const GrammarVocabulary& vocabulary) : vocabulary_(vocabulary) {}
 
   // All tokens below tree node `node` (itself excluded) have a rest that starts after it.
   void add_subtree(const TokenTree& tree, uint32_t node, uint16_t mark,
@@ -89,7 +89,7 @@ class RestCollector {
     return static_cast<uint32_t>(out.rests.size() - 1);
   }
 
-  const Vocabulary& vocabulary_;
+  const GrammarVocabulary& vocabulary_;
   std::vector<Found> found_;
   std::vector<uint32_t> states_;
 };
@@ -150,13 +150,13 @@ std::pair<uint32_t, uint32_t> TokenTree::below(std::string_view text) const {
   return {at, end};
 }
 
-Result<std::shared_ptr<const Vocabulary>> Vocabulary::create(const Tokenizer& tokenizer,
-                                                             std::vector<TokenId> stop) {
+Result<std::shared_ptr<const GrammarVocabulary>> GrammarVocabulary::create(
+    const Tokenizer& tokenizer, std::vector<TokenId> stop) {
   if (tokenizer.size() > kMaxMaskedTokens) {
     return error(Code::kUnsupported, "a vocabulary of {} tokens: masks are made for at most {}",
                  tokenizer.size(), kMaxMaskedTokens);
   }
-  std::shared_ptr<Vocabulary> out(std::make_shared<Vocabulary>(Vocabulary()));
+  std::shared_ptr<GrammarVocabulary> out(std::make_shared<GrammarVocabulary>(GrammarVocabulary()));
   out->texts_.resize(static_cast<size_t>(tokenizer.size()));
   out->stop_ = std::move(stop);
   std::sort(out->stop_.begin(), out->stop_.end());
@@ -178,14 +178,14 @@ Result<std::shared_ptr<const Vocabulary>> Vocabulary::create(const Tokenizer& to
   }
   out->tree_ = TokenTree::of(std::move(plain));
   out->added_tree_ = TokenTree::of(std::move(added));
-  return std::shared_ptr<const Vocabulary>(std::move(out));
+  return std::shared_ptr<const GrammarVocabulary>(std::move(out));
 }
 
-bool Vocabulary::is_stop(TokenId id) const {
+bool GrammarVocabulary::is_stop(TokenId id) const {
   return std::binary_search(stop_.begin(), stop_.end(), id);
 }
 
-bool Vocabulary::is_added(TokenId id) const {
+bool GrammarVocabulary::is_added(TokenId id) const {
   return std::binary_search(added_.begin(), added_.end(), id);
 }
 
@@ -194,8 +194,8 @@ size_t LocalMask::bytes() const {
          rests.size() * sizeof(Rest) + tokens.size() * sizeof(TokenId) + marks.size() * 2;
 }
 
-LocalMask local_mask(const Vocabulary& vocabulary, const Dfa& dfa, uint32_t state, bool with_added,
-                     const Dfa* follow) {
+LocalMask local_mask(const GrammarVocabulary& vocabulary, const Dfa& dfa, uint32_t state,
+                     bool with_added, const Dfa* follow) {
   LocalMask out;
   RestCollector rests(vocabulary);
   std::vector<TokenId> found;
@@ -225,8 +225,8 @@ LocalMask local_mask(const Vocabulary& vocabulary, const Dfa& dfa, uint32_t stat
   return out;
 }
 
-LocalMask counted_mask(const Vocabulary& vocabulary, const CountedString& string, uint32_t state,
-                       uint32_t count, uint32_t min, uint32_t max) {
+LocalMask counted_mask(const GrammarVocabulary& vocabulary, const CountedString& string,
+                       uint32_t state, uint32_t count, uint32_t min, uint32_t max) {
   LocalMask out;
   RestCollector rests(vocabulary);
   std::vector<TokenId> found;
@@ -256,7 +256,7 @@ LocalMask counted_mask(const Vocabulary& vocabulary, const CountedString& string
   return out;
 }
 
-StringTables::StringTables(const Vocabulary& vocabulary, const CountedString& string)
+StringTables::StringTables(const GrammarVocabulary& vocabulary, const CountedString& string)
     : all_(vocabulary.size()) {
   RestCollector rests(vocabulary);
   std::vector<std::vector<TokenId>> by_count;

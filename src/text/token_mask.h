@@ -62,13 +62,13 @@ struct TokenTree {
   std::pair<uint32_t, uint32_t> below(std::string_view text) const;
 };
 
-class Vocabulary {
+class GrammarVocabulary {
  public:
   // `stop` are the ids that end an answer: a mask allows them when the grammar is complete. Special
   // tokens are never part of a grammar; other added tokens (<tool_call>) only of its literals.
   // The tokenizer must outlive the vocabulary.
-  static Result<std::shared_ptr<const Vocabulary>> create(const Tokenizer& tokenizer,
-                                                          std::vector<TokenId> stop);
+  static Result<std::shared_ptr<const GrammarVocabulary>> create(const Tokenizer& tokenizer,
+                                                                 std::vector<TokenId> stop);
 
   int32_t size() const { return static_cast<int32_t>(texts_.size()); }
   // "" for ids that are never part of a grammar.
@@ -82,7 +82,7 @@ class Vocabulary {
   const TokenTree& added_tree() const { return added_tree_; }
 
  private:
-  Vocabulary() = default;
+  GrammarVocabulary() = default;
   std::vector<std::string_view> texts_;
   std::vector<TokenId> stop_, added_;
   TokenTree tree_, added_tree_;
@@ -118,8 +118,8 @@ struct LocalMask {
 // The local mask of `state`. With `with_added`, added tokens count too, as long as they end inside
 // the automaton or at its end. `follow`, unless null, matches prefixes of whatever may come after
 // the automaton: rests that contradict it are left out.
-LocalMask local_mask(const Vocabulary& vocabulary, const Dfa& dfa, uint32_t state, bool with_added,
-                     const Dfa* follow);
+LocalMask local_mask(const GrammarVocabulary& vocabulary, const Dfa& dfa, uint32_t state,
+                     bool with_added, const Dfa* follow);
 
 // A JSON string's automaton that counts characters: `body` is its state between two characters,
 // `start` the one before the opening quote; the closing quote ends it.
@@ -131,7 +131,7 @@ struct CountedString {
 // What the inside of a string allows, for any number of characters still wanted and left.
 class StringTables {
  public:
-  StringTables(const Vocabulary& vocabulary, const CountedString& string);
+  StringTables(const GrammarVocabulary& vocabulary, const CountedString& string);
 
   // The mask inside a string between two characters when `left` more may come.
   void add_to(TokenMask& mask, uint32_t left) const;
@@ -147,8 +147,8 @@ class StringTables {
 };
 
 // As local_mask, for a counted string in any state; `count` characters are done of min to max.
-LocalMask counted_mask(const Vocabulary& vocabulary, const CountedString& string, uint32_t state,
-                       uint32_t count, uint32_t min, uint32_t max);
+LocalMask counted_mask(const GrammarVocabulary& vocabulary, const CountedString& string,
+                       uint32_t state, uint32_t count, uint32_t min, uint32_t max);
 
 // One byte further in a counted string; false when it may not come.
 inline bool step_counted(const CountedString& string, uint32_t& state, uint32_t& count,

@@ -89,7 +89,7 @@ GrammarSpec spec_of(const Json& json) {
 
 // All allowed tokens that go on with `rest`, tried at random: a text passes only through masks.
 bool passes_masks(GrammarMatcher matcher, std::string_view rest, Random& random) {
-  const Vocabulary& vocabulary = matcher.grammar().vocabulary();
+  const GrammarVocabulary& vocabulary = matcher.grammar().vocabulary();
   TokenMask mask;
   while (!rest.empty()) {
     matcher.fill_mask(mask);
@@ -117,8 +117,10 @@ bool passes_masks(GrammarMatcher matcher, std::string_view rest, Random& random)
 // A sampler that knows nothing but the mask: stands in for a model, and the worst one there is.
 class RandomSampler {
  public:
-  RandomSampler(const Vocabulary& vocabulary, Random& random)
-      : vocabulary_(vocabulary), random_(random) {
+  // Past its patience it closes what it can, and else prefers the bytes of `hint` (names of members
+  // that must come).
+  RandomSampler(const GrammarVocabulary& vocabulary, Random& random, const std::string& hint)
+      : vocabulary_(vocabulary), random_(random), hint_(hint) {
     for (int byte = 0; byte < 256; ++byte) {
       const char c = static_cast<char>(byte);
       const auto [first, last] = vocabulary.tree().below(std::string_view(&c, 1));
@@ -141,14 +143,15 @@ class RandomSampler {
     for (const auto& [byte, id] : bytes_) {
       if (!mask.test(id)) continue;
       const bool closes = byte == '"' || byte == '}' || byte == ']';
-      some.insert(some.end(), closes ? (step > kPatience ? 400 : 12) : 1, id);
+      const bool hinted = step > kPatience && hint_.find(static_cast<char>(byte)) != hint_.npos;
+      some.insert(some.end(), closes ? (step > kPatience ? 400 : 12) : hinted ? 200 : 1, id);
     }
     if (some.empty()) return nth(mask, random_() % std::max<size_t>(mask.count(), 1));
     return some[random_() % some.size()];
   }
 
  private:
-  static constexpr size_t kPatience = 400;
+  static constexpr size_t kPatience = 150;
   static TokenId nth(const TokenMask& mask, size_t n) {
     for (size_t w = 0; w < mask.words().size(); ++w) {
       const auto here = static_cast<size_t>(__builtin_popcountll(mask.words()[w]));
@@ -163,18 +166,19 @@ class RandomSampler {
     return -1;
   }
 
-  const Vocabulary& vocabulary_;
+  const GrammarVocabulary& vocabulary_;
   Random& random_;
+  std::string hint_;
   std::vector<std::pair<int, TokenId>> bytes_;
 };
 
-Json generate(const std::shared_ptr<const CompiledGrammar>& grammar, Random& random, Json& times) {
-  constexpr size_t kMostTokens = 6000;
+Json generate(const std::shared_ptr<const CompiledGrammar>& grammar, Random& random,
+              const std::string& hint, size_t most_tokens, Json& times) {
   GrammarMatcher matcher(grammar);
-  RandomSampler sampler(grammar->vocabulary(), random);
+  RandomSampler sampler(grammar->vocabulary(), random, hint);
   TokenMask mask;
   std::string out;
-  for (size_t step = 0; step < kMostTokens; ++step) {
+  for (size_t step = 0; step < most_tokens; ++step) {
     const double before = cpu_us();
     matcher.fill_mask(mask);
     times.push_back(static_cast<int64_t>((cpu_us() - before) * 10));
@@ -217,7 +221,11 @@ Json answer(GrammarCompiler& compiler, const Json& request) {
   if (const Json* count = request.find("generate")) {
     Json texts = Json::array(), times = Json::array();
     for (int64_t i = 0; i < count->as_int(); ++i) {
-      texts.push_back(generate(*grammar, random, times));
+      texts.push_back(generate(*grammar, random, text_of(request, "hint"),
+                               request.find("most_tokens")
+                                   ? static_cast<size_t>(request.find("most_tokens")->as_int())
+                                   : 20'000,
+                               times));
     }
     reply.set("texts", std::move(texts));
     reply.set("mask_tenth_us", std::move(times));
@@ -237,7 +245,7 @@ int run(const std::string& path) {
     if (tokenizer->find(name) >= 0) stop.push_back(tokenizer->find(name));
   }
   if (stop.empty()) stop.push_back(tokenizer->size() - 1);
-  const auto vocabulary = Vocabulary::create(*tokenizer, stop);
+  const auto vocabulary = GrammarVocabulary::create(*tokenizer, stop);
   if (!vocabulary.is_ok()) {
     std::fprintf(stderr, "%s\n", vocabulary.status().to_string().c_str());
     return 1;
