@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace yunqi {
@@ -45,6 +46,8 @@ struct GenerateRequest {
   ToolChoice tool_choice = ToolChoice::kAuto;
   std::string tool_name;  // kNamed
   bool parallel_tool_calls = true;
+  std::optional<GrammarSpec> grammar;  // binds the whole answer
+  std::string grammar_field;           // what the request calls it
 
   // kText: text as it is; with a suffix, fill-in-the-middle through the model's FIM tokens.
   std::string text;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "text/grammar.h"
 #include "text/output_parser.h"
 #include "text/tokenizer.h"
 
@@ -116,5 +117,15 @@ struct CallRuleOptions {
   std::shared_ptr<const ToolSet> tools = {};
 };
 std::unique_ptr<OutputRule> make_call_rule(const Tokenizer& tokenizer, CallRuleOptions options);
+
+// Binds the answer to a grammar; the thinking before it is free. The sequence ends where the
+// grammar must, or by a stop id where it may.
+struct GrammarRuleOptions {
+  std::shared_ptr<const CompiledGrammar> grammar = {};
+  bool thinks_first = false;  // as in CallRuleOptions
+  bool may_think = false;
+};
+std::unique_ptr<OutputRule> make_grammar_rule(const Tokenizer& tokenizer,
+                                              GrammarRuleOptions options);
 
 }  // namespace yunqi

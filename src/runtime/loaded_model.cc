@@ -10,6 +10,7 @@
 
 #include "engine/model_executor.h"
 #include "model/model.h"
+#include "runtime/answer_grammar.h"
 #include "runtime/fingerprint.h"
 #include "runtime/generation.h"
 #include "runtime/output_plan.h"
@@ -233,6 +234,31 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const Path& path, std::st
   return std::make_shared<LoadedModel>(std::move(parts));
 }
 
+Result<std::shared_ptr<const CompiledGrammar>> LoadedModel::compile_grammar(
+    const GenerateRequest& request) const {
+  const ToolFormat tool_format = parts_.chat_template == nullptr
+                                     ? ToolFormat::kNone
+                                     : detect_tool_format(parts_.chat_template->source());
+  YQ_TRY(const std::optional<GrammarSpec> spec, answer_grammar(request, tool_format));
+  if (!spec.has_value()) return std::shared_ptr<const CompiledGrammar>();
+  GrammarCompiler* compiler = nullptr;
+  {
+    std::lock_guard lock(grammar_mutex_);
+    if (grammar_compiler_ == nullptr) {
+      YQ_TRY(std::shared_ptr<const GrammarVocabulary> vocabulary,
+             GrammarVocabulary::create(*parts_.tokenizer, parts_.defaults.eos_ids));
+      grammar_compiler_ = std::make_unique<GrammarCompiler>(std::move(vocabulary));
+    }
+    compiler = grammar_compiler_.get();
+  }
+  Result<std::shared_ptr<const CompiledGrammar>> compiled = compiler->compile(*spec);
+  if (compiled.is_ok()) return compiled;
+  const Status& status = compiled.status();
+  std::string field = request.grammar.has_value() ? request.grammar_field : "tools";
+  if (!status.field().empty()) field += (status.field()[0] == '[' ? "" : ".") + status.field();
+  return status.at(std::move(field));
+}
+
 Result<ThinkingReport> LoadedModel::resolve(GenerateRequest& request) const {
   const ChatTemplate* chat_template = parts_.chat_template.get();
   return resolve_thinking(request, thinking_ability(chat_template),
@@ -306,9 +332,11 @@ Result<std::unique_ptr<Generation>> LoadedModel::start(const GenerateRequest& as
         .at(prompt_field);
   }
   const bool score_only = request.echo && request.max_tokens == 0;
+  YQ_TRY(std::shared_ptr<const CompiledGrammar> grammar, compile_grammar(request));
   YQ_TRY(const OutputPlan plan,
          OutputPlan::make(request,
-                          {parts_.tokenizer.get(), parts_.chat_template.get(), parts_.vocabulary},
+                          {parts_.tokenizer.get(), parts_.chat_template.get(), parts_.vocabulary,
+                           std::move(grammar)},
                           prompt, room));
   const int64_t max_tokens = score_only ? 1 : plan.max_tokens();
   const uint64_t seed = request.seed ? static_cast<uint64_t>(*request.seed) : draw_seed();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -137,10 +138,15 @@ class LoadedModel : public std::enable_shared_from_this<LoadedModel> {
   Engine& engine() const { return *parts_.engine; }
 
  private:
+  // The grammar of the answer, or null. Cached per model.
+  Result<std::shared_ptr<const CompiledGrammar>> compile_grammar(
+      const GenerateRequest& request) const;
   // Settles the thinking of a chat request, before anything is rendered.
   Result<ThinkingReport> resolve(GenerateRequest& request) const;
 
   Parts parts_;
+  mutable std::mutex grammar_mutex_;
+  mutable std::unique_ptr<GrammarCompiler> grammar_compiler_;  // guarded by grammar_mutex_
 };
 
 // Builds a tokenizer from whatever form the checkpoint has it in.

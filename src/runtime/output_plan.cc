@@ -46,6 +46,8 @@ Status OutputPlan::plan_tools(const GenerateRequest& request) {
   call_.vocabulary = context_.vocabulary;
   call_.one_call = !request.parallel_tool_calls || request.tool_choice == ToolChoice::kNamed;
   call_rule_ = must || call_.one_call;
+  // A grammar that binds the calls opens them too.
+  if (context_.grammar != nullptr) return Status::ok();
   if (request.tool_choice == ToolChoice::kRequired) call_.names = tools->names();
   if (request.tool_choice == ToolChoice::kNamed) call_.names = {request.tool_name};
   return Status::ok();
@@ -108,6 +110,11 @@ std::unique_ptr<TokenGuard> OutputPlan::guard(std::shared_ptr<OutputNotes> notes
                                         .vocabulary = context_.vocabulary,
                                         .control = control_,
                                         .notes = notes}));
+  }
+  if (context_.grammar != nullptr) {
+    rules.push_back(make_grammar_rule(*context_.tokenizer, {.grammar = context_.grammar,
+                                                            .thinks_first = call_.thinks_first,
+                                                            .may_think = call_.may_think}));
   }
   if (call_rule_) rules.push_back(make_call_rule(*context_.tokenizer, call_));
   if (answer_limit_ >= 0) rules.push_back(make_answer_limit_rule(answer_limit_, notes));

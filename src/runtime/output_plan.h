@@ -19,6 +19,7 @@ struct OutputContext {
   const Tokenizer* tokenizer = nullptr;
   const ChatTemplate* chat_template = nullptr;  // may be null
   int32_t vocabulary = 0;
+  std::shared_ptr<const CompiledGrammar> grammar = {};  // that binds the answer; may be null
 };
 
 class OutputPlan {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "service/openai_grammar.h"
 #include "service/openai_tools.h"
 
 namespace yunqi {
@@ -89,12 +90,8 @@ void read_sampling(Fields& fields, GenerateRequest& out, ReplyOptions& reply) {
     out.stop_ids = read_ids(fields, *ids, "stop_token_ids");
   }
   read_logit_bias(fields, out);
+  read_grammar(fields, out);
   fields.refuse("use_beam_search", "beam search is not supported; use n with a temperature");
-  fields.refuse("guided_json", "constrained output is not supported yet");
-  fields.refuse("guided_regex", "constrained output is not supported yet");
-  fields.refuse("guided_grammar", "constrained output is not supported yet");
-  fields.refuse("guided_choice", "constrained output is not supported yet");
-  fields.refuse("structured_outputs", "constrained output is not supported yet");
 }
 
 void read_reply(Fields& fields, ReplyOptions& out) {
@@ -114,15 +111,6 @@ void read_reply(Fields& fields, ReplyOptions& out) {
     }
   }
   for (const char* name : kBookkeeping) fields.accept(name);
-}
-
-void read_response_format(Fields& fields) {
-  const Json* format = fields.object("response_format");
-  if (format == nullptr) return;
-  const Json* type = format->find("type");
-  if (type != nullptr && type->is_string() && type->as_string() == "text") return;
-  fields.fail(error(Code::kUnsupported, "only {{\"type\": \"text\"}} is supported yet")
-                  .at("response_format"));
 }
 
 void read_chat_logprobs(Fields& fields, ChatRequest& out) {
@@ -196,7 +184,6 @@ Result<ChatRequest> parse_chat_request(const Json& body) {
   }
   read_chat_logprobs(fields, out);
   read_tools(fields, out.generate);
-  read_response_format(fields);
   read_thinking(fields, out.generate);
   out.generate.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
   fields.refuse("audio", "audio output is not supported");

@@ -208,7 +208,7 @@ def test_unknown_model(client, endpoint):
     ({"logprobs": True, "top_logprobs": 1000}, "top_logprobs"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"logit_bias": {"x": 1}}, "logit_bias"), ({"seed": 1.5}, "seed"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
 ])
 def test_bad_fields_are_named(client, name, change, param):
     request = {"messages": HELLO, "max_tokens": 2, **change}
