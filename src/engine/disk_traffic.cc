@@ -61,6 +61,7 @@ void EngineCore::take_loaded() {
     for (Sequence* sequence : scheduler_.waiting()) {
       if (scheduler_.adopt(*sequence, page->key, fill)) {
         ++totals_.disk_pages;
+        metrics_.disk_pages.add();
         break;
       }
     }

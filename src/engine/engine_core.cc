@@ -153,7 +153,7 @@ int64_t EngineCore::next_deadline_ns() const {
   };
   for (const auto& job : jobs_) {
     consider(job->request.flow.deadline_ns);
-    if (job->sequence.loading) consider(job->fetch_until_ns);
+    if (job->sequence.loading && !job->sequence.paused()) consider(job->fetch_until_ns);
   }
   return earliest;
 }
@@ -212,6 +212,9 @@ void EngineCore::propose_drafts() {
   }
   step.tokens = step.rows;
   const bool worth_trying = !automatic || !scheduler_.prefilling();
+  // Rows with logits that are left when every running sequence has one.
+  int32_t room = std::min(limits().max_logit_rows, limits().max_rows) -
+                 static_cast<int32_t>(scheduler_.running().size());
   for (const auto& job : jobs_) {
     Sequence& s = job->sequence;
     s.draft.clear();
@@ -224,10 +227,12 @@ void EngineCore::propose_drafts() {
     job->lookup.propose(s.tokens, static_cast<size_t>(std::min<int64_t>(depth, left)), s.draft);
     if (!automatic || s.draft.empty()) continue;
     const double rate = job->acceptance.rate();
-    const int32_t drafts = choose_depth(rate, cost_, step, static_cast<int32_t>(s.draft.size()));
+    const int32_t drafts =
+        choose_depth(rate, cost_, step, std::min(static_cast<int32_t>(s.draft.size()), room));
     if (drafts == 0) job->acceptance.fade();
     s.draft.resize(static_cast<size_t>(drafts));
     step.rows += drafts;
+    room -= drafts;
     step.tokens += expected_drafts(rate, drafts);
   }
 }
@@ -358,7 +363,10 @@ void EngineCore::publish() {
   totals_.cache_pages = cache.stats().pages;
   totals_.cache_evictions = cache.stats().evicted;
   totals_.preemptions = scheduler_.preemptions();
-  if (disk_ != nullptr) totals_.disk_bytes = disk_->stats().bytes;
+  if (disk_ != nullptr) {
+    totals_.disk_bytes = disk_->stats().bytes;
+    metrics_.disk_bytes.set(static_cast<double>(totals_.disk_bytes));
+  }
   const std::lock_guard lock(mutex_);
   stats_ = totals_;
   for (const uint64_t flow : left_queue_) {

@@ -28,6 +28,8 @@ struct EngineMetrics {
   Counter& preemptions;
   Counter& cached_tokens;
   Counter& cache_evictions;
+  Counter& disk_pages;
+  Gauge& disk_bytes;
   Counter& draft_tokens;
   Counter& accepted_tokens;
   Counter& prompt_tokens;

@@ -68,11 +68,12 @@ bool Scheduler::prefilling() const {
 // Drafts that the sequence's next run may try: they never take what another one needs.
 int32_t Scheduler::draft_rows(const StepPlan& plan, Sequence& sequence) {
   const auto running = static_cast<int32_t>(running_.size());
+  const auto unplanned = static_cast<int32_t>(running_.size() - planned_.size());
   const auto logit_rows = static_cast<int32_t>(plan.logit_rows.size());
   const auto context_left = static_cast<int32_t>(limits_.max_context) - sequence.size() - 1;
   int32_t drafts = std::min({static_cast<int32_t>(sequence.draft.size()), sequence.event_room - 1,
-                             context_left, limits_.max_rows - plan.rows() - running,
-                             limits_.max_logit_rows - logit_rows - running,
+                             context_left, limits_.max_rows - plan.rows() - unplanned,
+                             limits_.max_logit_rows - logit_rows - unplanned,
                              next_checkpoint(sequence) - sequence.size()});
   if (drafts <= 0) return 0;
   while (static_cast<int32_t>(sequence.pages.size()) < pages_for(sequence.size() + drafts) &&

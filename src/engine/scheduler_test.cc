@@ -22,10 +22,11 @@ class SchedulerTest : public testing::Test {
     scheduler_ = std::make_unique<Scheduler>(limits_, options);
   }
 
-  Sequence* add(int32_t prompt, int32_t priority = 0) {
+  Sequence* add(int32_t prompt, int32_t priority = 0, uint64_t flow = 0) {
     Sequence& sequence = sequences_.emplace_back();
     sequence.id = sequences_.size();
     sequence.priority = priority;
+    sequence.flow = flow;
     for (int32_t i = 0; i < prompt; ++i) {
       sequence.tokens.push_back(static_cast<int32_t>(sequence.id) * 1000 + i);
     }
@@ -152,6 +153,24 @@ TEST_F(SchedulerTest, ScoringAPromptWantsEveryRowsLogitsOnce) {
   step();
   EXPECT_EQ(rows_of(s), 1);
   EXPECT_FALSE(plan_.runs.at(0).wants_all_logits);
+}
+
+// Ever new flows, each with less service than the waiting one's: they pass it only so often.
+TEST_F(SchedulerTest, NobodyIsOvertakenForEver) {
+  start(16, {.max_sequences = 1});
+  Sequence* running = add(20);
+  step();
+  add(4, 0, 1);  // while it waits, newcomers start at what flow 0 had by now
+  Sequence* patient = add(4);
+  for (int i = 0; i < 30; ++i) step();
+  for (uint64_t flow = 2; patient->state == State::kWaiting && flow < 2 * kMaxOvertaken; ++flow) {
+    add(4, 0, flow);
+    scheduler_->remove(running);
+    step();
+    running = scheduler_->running().front();
+  }
+  EXPECT_EQ(patient->state, State::kRunning);
+  EXPECT_EQ(patient->overtaken, kMaxOvertaken);
 }
 
 TEST_F(SchedulerTest, RemovingFreesEverything) {
