@@ -80,6 +80,8 @@ class FolderCache final : public DiskCache {
       return error(Code::kNoResources, "{}: cannot make the folder: {}; set another --cache-dir",
                    folder_.string(), failed.message());
     }
+    // Pages tell of what people wrote: nobody else's business.
+    fs::permissions(folder_, fs::perms::owner_all, failed);
     std::vector<std::pair<fs::file_time_type, PrefixKey>> found;
     fs::directory_iterator files(folder_, failed);
     for (; !failed && files != fs::directory_iterator() && found.size() < kMaxListed;

@@ -85,6 +85,11 @@ TEST_F(DiskCacheTest, PagesOutliveTheProcess) {
   EXPECT_EQ(cache->stats().loaded, 1u);
 }
 
+TEST_F(DiskCacheTest, NobodyElseMayRead) {
+  store(*open(), 1);
+  EXPECT_EQ(fs::status(file().parent_path()).permissions(), fs::perms::owner_all);
+}
+
 TEST_F(DiskCacheTest, EveryFlippedByteIsAMissAndTheFileGoes) {
   for (size_t at = 0; at < 88 + 16 + kBytes + 32; at += 29) {
     const auto cache = open();

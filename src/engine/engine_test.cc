@@ -219,6 +219,8 @@ TEST(EngineTest, RefusesWhatIsOutOfRange) {
   EXPECT_FALSE(refused([](EngineRequest& r) { r.top_logprobs = kMaxTopLogprobs; }));
   EXPECT_TRUE(refused([](EngineRequest& r) { r.stop_ids.assign(kMaxStopIds + 1, 1); }));
   EXPECT_FALSE(refused([](EngineRequest& r) { r.stop_ids.assign(kMaxStopIds, 1); }));
+  EXPECT_TRUE(refused([](EngineRequest& r) { r.checkpoints.assign(kMaxCheckpoints + 1, 1); }));
+  EXPECT_FALSE(refused([](EngineRequest& r) { r.checkpoints.assign(kMaxCheckpoints, 1); }));
   EXPECT_TRUE(refused([](EngineRequest& r) { r.sampling.logit_bias = {{45, 1.0f}}; }));
   EXPECT_TRUE(refused([](EngineRequest& r) {
     r.sampling.logit_bias.assign(kMaxLogitBias + 1, {1, 1.f});

@@ -210,5 +210,59 @@ TEST(EngineSim, RandomTrafficKeepsInvariantsAndOutputs) {
   EXPECT_GT(sum.disk_pages, 100u);
 }
 
+// Requests that vanish at any stage, many of them: every page, slot and place in the queue is back.
+TEST(EngineSim, ACancelAtAnyStageLeaksNothing) {
+  constexpr uint64_t kCancels = 100000;
+  uint64_t cancels = 0;
+  for (uint64_t seed = 1; cancels < kCancels && !HasFailure(); ++seed) {
+    std::mt19937_64 random(seed);
+    const auto below = [&](uint64_t n) { return random() % n; };
+    SimModel model;
+    model.hybrid = below(3) == 0;
+    EngineOptions options;
+    options.vocabulary = kSimIds;
+    options.queue_limit = 20;
+    options.max_sequences = static_cast<int32_t>(1 + below(8));
+    options.prefill_chunk = static_cast<int32_t>(1 + below(16));
+    options.speculation = static_cast<int32_t>(below(4));
+    options.checkpoint_tokens = 8;
+    std::unique_ptr<DiskCache> disk;
+    if (!model.hybrid) {
+      disk = std::make_unique<FakeDisk>(std::make_shared<FakeFolder>(), random());
+    }
+    VirtualClock clock;
+    EngineCore core(model.make(static_cast<int32_t>(16 + below(24))), options, clock, nullptr,
+                    std::move(disk));
+    std::deque<std::shared_ptr<TokenStream>> streams;
+    for (int step = 0; step < 1000; ++step) {
+      for (uint64_t arrivals = below(4); arrivals > 0; --arrivals) {
+        auto stream = core.submit(cook(make_recipe(below)));
+        if (stream.is_ok()) streams.push_back(std::move(*stream));
+      }
+      for (uint64_t vanish = below(4); vanish > 0 && !streams.empty(); --vanish) {
+        std::swap(streams[below(streams.size())], streams.back());
+        streams.back()->cancel();
+        streams.pop_back();
+        ++cancels;
+      }
+      core.step();
+      if (step % 16 == 0) {
+        const Status status = check_scheduler(core.scheduler());
+        ASSERT_TRUE(status.is_ok()) << status.message() << ", seed " << seed;
+      }
+    }
+    for (const auto& stream : streams) stream->cancel();
+    for (int i = 0; i < 100 && !core.idle(); ++i) core.step();
+    const EngineStats stats = core.stats();
+    EXPECT_TRUE(core.idle()) << "seed " << seed;
+    EXPECT_EQ(stats.pages_free, stats.pages_total) << "seed " << seed;
+    EXPECT_EQ(stats.running + stats.waiting, 0) << "seed " << seed;
+    for (size_t i = 0; i < options.queue_limit; ++i) {  // no place in the queue is lost
+      EXPECT_TRUE(core.submit(cook({})).is_ok()) << "seed " << seed;
+    }
+    EXPECT_TRUE(check_scheduler(core.scheduler()).is_ok()) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace yunqi
