@@ -19,6 +19,12 @@ std::vector<const Kernels*> available_kernels() {
     tables.push_back(kernels_avx512());
   }
 #endif
+#if defined(YUNQI_KERNELS_AVXVNNI)
+  if (__builtin_cpu_supports("avxvnni") && __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
+    tables.push_back(kernels_avxvnni());
+  }
+#endif
 #if defined(YUNQI_KERNELS_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
       __builtin_cpu_supports("f16c")) {

@@ -127,6 +127,7 @@ struct Kernels {
 
 const Kernels* kernels_generic();
 const Kernels* kernels_avx2();
+const Kernels* kernels_avxvnni();
 const Kernels* kernels_avx512();
 
 }  // namespace yunqi

@@ -16,6 +16,7 @@ namespace {
 #include "ops/cpu/body/x86_gemv.inl"
 #include "ops/cpu/body/x86_panel.inl"
 #include "ops/cpu/body/avx2_gemm.inl"
+#include "ops/cpu/body/x86_panel_rows.inl"
 #include "ops/cpu/body/x86_gemm.inl"
 #include "ops/cpu/body/x86_float.inl"
 #include "ops/cpu/body/x86_attention.inl"

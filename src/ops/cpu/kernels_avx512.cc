@@ -8,6 +8,11 @@
 namespace yunqi {
 namespace {
 
+// Four products of unsigned and signed bytes to each sum.
+inline __m256i add_dots(__m256i sums, __m256i unsigned_bytes, __m256i signed_bytes) {
+  return _mm256_dpbusd_epi32(sums, unsigned_bytes, signed_bytes);
+}
+
 // In this order: later ones use earlier ones.
 // clang-format off
 #include "ops/cpu/body/layout.inl"

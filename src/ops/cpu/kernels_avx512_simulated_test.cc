@@ -1,5 +1,5 @@
 // The AVX-512 table for machines without it: the same source, with the wide instructions simulated
-// on AVX2. Exports kernels_avx512_simulated() to avx512_test.cc; compiled with AVX2's flags.
+// on AVX2. Exports kernels_avx512_simulated() to vnni_test.cc; compiled with AVX2's flags.
 #include <immintrin.h>
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// AVX-512 VNNI, 256 bits wide: the integer dot of one block, four products a lane per instruction.
+// VNNI, 256 bits wide (AVX-512 and AVX-VNNI): the integer dot of one block, four products a lane
+// per instruction, which is the table's add_dots().
 
 // int8 codes become unsigned; the offset comes off with the sum of the activations.
 constexpr int kInt8Offset = 128;
@@ -15,7 +16,7 @@ inline __m256i block_dot(const __m256i (&steps)[kStepsPerBlock], const __m256i (
   __m256i halves[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 #pragma GCC unroll 8
   for (int s = 0; s < kStepsPerBlock; ++s) {
-    halves[s / 4] = _mm256_dpbusd_epi32(halves[s / 4], steps[s], broadcast_4(x + 4 * s));
+    halves[s / 4] = add_dots(halves[s / 4], steps[s], broadcast_4(x + 4 * s));
   }
   if constexpr (layout_of(kFormat).halves) {
     halves[0] = _mm256_mullo_epi32(halves[0], sub[0]);

@@ -1,4 +1,5 @@
-// The AVX-512 table, its wide instructions simulated, must give the bits of the AVX2 table.
+// The AVX-512 and AVX-VNNI tables, their instructions simulated, must give the bits of the AVX2
+// table.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -10,8 +11,9 @@
 
 namespace yunqi {
 
-// Of kernels_avx512_simulated_test.cc.
+// Of kernels_avx512_simulated_test.cc and kernels_avxvnni_simulated_test.cc.
 const Kernels* kernels_avx512_simulated();
+const Kernels* kernels_avxvnni_simulated();
 
 namespace {
 
@@ -50,7 +52,7 @@ std::vector<float> run(const Kernels& kernels, const PackedWeight& weight,
   return tile;
 }
 
-TEST(Avx512KernelsTest, SimulatedTableGivesTheBitsOfAvx2) {
+TEST(VnniKernelsTest, SimulatedTablesGiveTheBitsOfAvx2) {
   if (select_kernels("avx2").status().code() != Code::kOk) GTEST_SKIP() << "needs AVX2";
   ThreadPool pool(1);
   TestRandom random(5);
@@ -62,9 +64,11 @@ TEST(Avx512KernelsTest, SimulatedTableGivesTheBitsOfAvx2) {
     for (const int64_t rows : {1, 2, 3, 4, 5, 7, 8, 15, 17}) {
       const auto x = random.values(static_cast<size_t>(rows * 1280), 2.0f);
       const auto want = run(*kernels_avx2(), **weight, x, rows);
-      const auto got = run(*kernels_avx512_simulated(), **weight, x, rows);
-      EXPECT_EQ(std::memcmp(got.data(), want.data(), want.size() * sizeof(float)), 0)
-          << dtype_info(dtype).name << ", " << rows << " rows";
+      for (const Kernels* table : {kernels_avx512_simulated(), kernels_avxvnni_simulated()}) {
+        const auto got = run(*table, **weight, x, rows);
+        EXPECT_EQ(std::memcmp(got.data(), want.data(), want.size() * sizeof(float)), 0)
+            << table->name << ", " << dtype_info(dtype).name << ", " << rows << " rows";
+      }
     }
   }
 }
