@@ -126,19 +126,18 @@ void report(const BenchFlags& flags, const std::string& name, const ModelInfo& i
   std::fflush(stdout);
 }
 
-// Keys and values of `sequences` full contexts, with a page to spare for each.
-uint64_t kv_bytes_for(const Model& model, KvFormat format, int sequences, int64_t context) {
-  const uint64_t element = format == KvFormat::kF32 ? 4 : format == KvFormat::kF16 ? 2 : 1;
-  uint64_t per_token = 0;
+// Keys and values of `sequences` full contexts, with two pages to spare for each.
+uint64_t kv_bytes_for(const Model& model, const Device& device, KvFormat format, int sequences,
+                      int64_t context) {
+  uint64_t bytes_per_page = 0;
+  const int32_t page_tokens = KvLayout().page_tokens;
   for (const LayerState& state : model.state_spec()) {
     const auto* kv = std::get_if<PagedKv>(&state);
     if (kv == nullptr) continue;
-    const uint64_t heads = static_cast<uint64_t>(kv->kv_heads);
-    // 4 more bytes a head cover the scales of the integer format.
-    per_token += 2 * heads * (static_cast<uint64_t>(kv->head_dim) * element + 4);
+    bytes_per_page += device.kv_page_bytes({kv->kv_heads, kv->head_dim, page_tokens, format});
   }
-  const uint64_t tokens = static_cast<uint64_t>(context) + 64;
-  return per_token * tokens * static_cast<uint64_t>(sequences);
+  const auto pages = static_cast<uint64_t>(context / page_tokens + 3);
+  return bytes_per_page * pages * static_cast<uint64_t>(sequences);
 }
 
 Result<std::unique_ptr<Checkpoint>> open_checkpoint(const BenchFlags& flags, std::string& name) {
@@ -169,7 +168,7 @@ Status bench(const BenchFlags& flags) {
   ModelExecutorOptions executor_options{.load = load};
   executor_options.max_logit_rows = std::max(64, most_users);
   executor_options.kv_bytes =
-      kv_bytes_for(*model, options.numerics.kv, most_users, load.max_context);
+      kv_bytes_for(*model, *device, options.numerics.kv, most_users, load.max_context);
   YQ_TRY(std::unique_ptr<Executor> executor,
          make_model_executor(std::move(model), *device, executor_options));
   if (flags.profile) executor = profile.wrap(std::move(executor));
