@@ -63,6 +63,7 @@ void OutputParser::add_thinking(std::string_view bytes, OutputDelta& out) {
     add_thought(std::exchange(call_, {}), out);
     if (byte == '<') {
       call_ = byte;
+      (void)goes_on_as_call();
     } else {
       add_thought({&byte, 1}, out);
     }

@@ -310,8 +310,10 @@ TEST(OutputParser, ACallInAThoughtCountsOnlyWhenTheOutputEndsThere) {
     EXPECT_TRUE(mused.reasoning.starts_with("Maybe " + call)) << mused.reasoning;
     EXPECT_EQ(mused.content, "No.");
   }
-  EXPECT_EQ(parse_every_way("<think>the <tool_call> tag</think>x", format).reasoning,
-            "the <tool_call> tag");
+  for (const std::string text :
+       {"the <tool_call> tag", "<tool_call><<a", "<tool_call><fun<tool_"}) {
+    EXPECT_EQ(parse_every_way("<think>" + text + "</think>x", format).reasoning, text);
+  }
 }
 
 TEST(OutputParser, StopsCutTheAnswerNotTheThought) {
