@@ -190,6 +190,13 @@ def unique_keys(pairs):
     return dict(pairs)
 
 
+def required_names(schema):
+    if isinstance(schema, dict):
+        own = schema.get("required", [])
+        return (list(own) if isinstance(own, list) else []) + [n for v in schema.values() for n in required_names(v)]
+    return [n for v in schema for n in required_names(v)] if isinstance(schema, list) else []
+
+
 def run_generate(engine, args):
     import jsonschema
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -202,7 +209,7 @@ def run_generate(engine, args):
         judge = jsonschema.Draft202012Validator(
             schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
         reply = engine.ask(spec={"kind": "schema", "schema": schema}, generate=each, seed=args.seed + number,
-                           hint="".join(schema.get("required", [])))
+                           hint="".join(required_names(schema))[:40])
         if reply["status"] != "ok":
             bad += 1
             print(f"REFUSED {number}: {reply['message']}")
