@@ -114,7 +114,7 @@ class FolderCache final : public DiskCache {
 
   bool wants(const PrefixKey& key) const override {
     const std::lock_guard lock(mutex_);
-    return stores_.size() < kMaxStores && !files_.contains(key);
+    return fits_one() && stores_.size() < kMaxStores && !files_.contains(key);
   }
 
   void store(DiskPage page) override {
@@ -164,6 +164,8 @@ class FolderCache final : public DiskCache {
   }
 
  private:
+  bool fits_one() const { return options_.max_bytes >= file_bytes_; }
+
   Path path_of(const PrefixKey& key) const {
     return folder_ / (key.to_hex() + std::string(kEnding));
   }
@@ -249,7 +251,7 @@ class FolderCache final : public DiskCache {
   void write(const DiskPage& page) {
     {
       const std::lock_guard lock(mutex_);
-      if (files_.contains(page.key)) return;
+      if (!fits_one() || files_.contains(page.key)) return;
       make_room(1);
     }
     const Status written = write_file(page);

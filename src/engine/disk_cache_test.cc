@@ -155,6 +155,15 @@ TEST_F(DiskCacheTest, KeepsToItsBytesAndLetsTheOldestGo) {
   EXPECT_LE(cache->stats().bytes, options_.max_bytes);
 }
 
+TEST_F(DiskCacheTest, WithoutRoomForOneItKeepsNone) {
+  options_.max_bytes = 88 + 16 + kBytes + 32 - 1;
+  const auto cache = open();
+  EXPECT_FALSE(cache->wants(page(1).key));
+  store(*cache, 1);
+  EXPECT_EQ(files(), 0u);
+  EXPECT_TRUE(load(*cache, page(1)).empty());
+}
+
 TEST_F(DiskCacheTest, LoadsAreBoundedUntilTheyAreTaken) {
   const auto cache = open();
   for (size_t i = 0; i < DiskCache::kMaxLoads; ++i) {
