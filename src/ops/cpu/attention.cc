@@ -101,7 +101,7 @@ void CpuAttention::run(Matrix<float> qkv, const AttentionArgs& args, Matrix<floa
   // Keys that are kept relative to another row's wait for that one.
   const bool relative = layout.format == KvFormat::kInt8;
   for_rows([&](int64_t of_run, int64_t row, Worker& scratch) {
-    prepare_row(qkv, args, of_run, row);
+    prepare_row(qkv, args, of_run, row, scratch);
     if (!relative) store_row(qkv, args, of_run, row, scratch);
   });
   if (relative) {
@@ -120,10 +120,26 @@ void CpuAttention::run(Matrix<float> qkv, const AttentionArgs& args, Matrix<floa
   });
 }
 
+// Brings the channels that turn fast with the position to the front, those that turn slowly behind
+// them, and spreads large channels over each half. Queries and keys alike, so products stay.
+void CpuAttention::rotate_halves(float* x, int64_t head_dim, Worker& worker) const {
+  const int64_t quarter = head_dim / 4;
+  const int64_t unit = 2 * quarter & -(2 * quarter);  // whole powers of two are rotated
+  if (head_dim % 16 != 0) return;
+  float* y = worker.block;
+  std::memcpy(y, x, static_cast<size_t>(head_dim) * sizeof(float));
+  for (int64_t part = 0; part < 4; ++part) {
+    const int64_t from = part % 2 * 2 + part / 2;  // 0, 2, 1, 3
+    std::memcpy(x + part * quarter, y + from * quarter,
+                static_cast<size_t>(quarter) * sizeof(float));
+  }
+  for (int64_t i = 0; i < head_dim; i += unit) state_.kernels.rotate(x + i, unit);
+}
+
 // Norms, rotates and scales the row's queries and keys in place; in int8, leaves the base of a
 // block that begins with this row.
 void CpuAttention::prepare_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run,
-                               int64_t row) {
+                               int64_t row, Worker& worker) {
   const KvLayout& layout = args.kv.layout;
   const int64_t head_dim = layout.head_dim;
   const auto& rope = static_cast<const CpuRopeTable&>(*args.rope);
@@ -132,8 +148,7 @@ void CpuAttention::prepare_row(Matrix<float> qkv, const AttentionArgs& args, int
            rope.spec().max_positions);
   const float* cosines = rope.cosines(position);
   const float* sines = rope.sines(position);
-  // Whole powers of two are rotated: 128 is one, 80 is five of 16.
-  const int64_t unit = layout.format == KvFormat::kInt8 ? head_dim & -head_dim : head_dim + 1;
+  const bool is_int8 = layout.format == KvFormat::kInt8;
 
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   float* x = qkv.row(row);
@@ -145,11 +160,11 @@ void CpuAttention::prepare_row(Matrix<float> qkv, const AttentionArgs& args, int
     }
     state_.kernels.rope(x, cosines, sines, rope.half());
     for (int64_t i = 0; is_query && i < head_dim; ++i) x[i] *= scale;
-    for (int64_t i = 0; i + unit <= head_dim; i += unit) state_.kernels.rotate(x + i, unit);
+    if (is_int8) rotate_halves(x, head_dim, worker);
   }
   const SequenceRun& sequence = args.runs[static_cast<size_t>(run)];
   const int64_t token = sequence.context + row - sequence.first_row;
-  if (layout.format != KvFormat::kInt8 || token % kKvBlock != 0) return;
+  if (!is_int8 || token % kKvBlock != 0) return;
   const float* keys = qkv.row(row) + args.query_heads * head_dim;
   for (int32_t h = 0; h < layout.kv_heads; ++h) {
     state_.kernels.to_f16(keys + h * head_dim, head_dim, base_of(args.kv, sequence, token, h));
@@ -189,14 +204,21 @@ void CpuAttention::store_row(Matrix<float> qkv, const AttentionArgs& args, int64
     for (int part = 0; part < 2; ++part) {
       const float* source = (part == 0 ? keys : values) + h * head_dim;
       if (layout.format == KvFormat::kInt8) {
+        auto* codes = reinterpret_cast<int8_t*>(stored);
+        const auto store_scale = [&](size_t offset, float scale) {
+          std::memcpy(head + offset + slot * sizeof(float), &scale, sizeof(float));
+        };
         if (part == 0) {
           const uint16_t* base = base_of(args.kv, sequence, token, h);
           for (size_t i = 0; i < width; ++i) relative[i] = source[i] - to_float(f16{base[i]});
-          source = relative;
+          for (size_t half = 0; half < 2; ++half) {
+            const size_t at = half * width / 2;
+            store_scale(page.key_scales_offset() + half * page.scale_bytes(),
+                        quantize_vector({relative + at, width / 2}, codes + at));
+          }
+        } else {
+          store_scale(page.value_scales_offset(), quantize_vector({source, width}, codes));
         }
-        const float scale = quantize_vector({source, width}, reinterpret_cast<int8_t*>(stored));
-        const size_t scales = part == 0 ? page.key_scales_offset() : page.value_scales_offset();
-        std::memcpy(head + scales + slot * sizeof(float), &scale, sizeof(float));
       } else if (layout.format == KvFormat::kF16) {
         state_.kernels.to_f16(source, head_dim, reinterpret_cast<uint16_t*>(stored));
       } else {
@@ -255,7 +277,9 @@ void CpuAttention::attend_chunk(Matrix<float> qkv, const AttentionArgs& args, in
       const std::byte* head = data + static_cast<uint64_t>(index) * args.kv.page_stride;
       block.keys[g] = reinterpret_cast<const uint8_t*>(head + page.keys_at(slot));
       block.values[g] = reinterpret_cast<const uint8_t*>(head + page.values_at(slot));
-      block.key_scales[g] = reinterpret_cast<const float*>(head + page.key_scales_offset()) + slot;
+      const std::byte* scales = head + page.key_scales_offset() + slot * sizeof(float);
+      block.key_scales[0][g] = reinterpret_cast<const float*>(scales);
+      block.key_scales[1][g] = reinterpret_cast<const float*>(scales + page.scale_bytes());
       block.value_scales[g] =
           reinterpret_cast<const float*>(head + page.value_scales_offset()) + slot;
     }

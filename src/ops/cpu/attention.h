@@ -24,7 +24,9 @@ class CpuAttention {
  private:
   struct Worker;
 
-  void prepare_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row);
+  void prepare_row(Matrix<float> qkv, const AttentionArgs& args, int64_t run, int64_t row,
+                   Worker& worker);
+  void rotate_halves(float* x, int64_t head_dim, Worker& worker) const;
   // Where the base of the block that holds `token` is (int8 only).
   uint16_t* base_of(const KvLayer& kv, const SequenceRun& sequence, int64_t token,
                     int64_t head) const;

@@ -76,12 +76,13 @@ struct MatmulArgs {
 inline constexpr size_t kMatmulScratch = 96 * 1024;
 
 // Where the tokens of one KV block and head are: four groups of 8 tokens. Keys of a group:
-// [head_dim][8]; values: [8][head_dim]. Int8 only: one float scale per token of the group, and the
-// block's base as 16-bit floats: key = base + scale * codes, value = scale * codes.
+// [head_dim][8]; values: [8][head_dim]. Int8 only: per token of the group one float scale for each
+// half of a key and one for its value, and the block's base as 16-bit floats: key = base + scale *
+// codes, value = scale * codes.
 struct KvBlock {
   const uint8_t* keys[kKvBlock / kKvGroup];
   const uint8_t* values[kKvBlock / kKvGroup];
-  const float* key_scales[kKvBlock / kKvGroup];
+  const float* key_scales[2][kKvBlock / kKvGroup];
   const float* value_scales[kKvBlock / kKvGroup];
   const uint16_t* base;  // [head_dim]
   int tokens;            // that exist, 1..32; the groups they need are set

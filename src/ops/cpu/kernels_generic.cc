@@ -242,10 +242,11 @@ float load_kv_value(const uint8_t* data, int format, int64_t index, float scale)
 void load_kv(const KvBlock& block, int format, int64_t head_dim, float* keys, float* values) {
   for (int t = 0; t < block.tokens; ++t) {
     const int group = t / kKvGroup, lane = t % kKvGroup;
-    const float key_scale = format == 0 ? block.key_scales[group][lane] : 1.0f;
     const float value_scale = format == 0 ? block.value_scales[group][lane] : 1.0f;
     for (int64_t i = 0; i < head_dim; ++i) {
       float& key = keys[i * kKvBlock + t];
+      const float key_scale =
+          format == 0 ? block.key_scales[i < head_dim / 2 ? 0 : 1][group][lane] : 1.0f;
       key = load_kv_value(block.keys[group], format, i * kKvGroup + lane, key_scale);
       if (format == 0) key += float_of_f16(block.base[i]);
       values[t * head_dim + i] =

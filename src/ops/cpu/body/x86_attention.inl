@@ -54,8 +54,9 @@ struct StoredBlock {
   // Groups that do not exist are masked later: any memory will do.
   int group_or_first(int group) const { return group * kKvGroup < block.tokens ? group : 0; }
   template <int kVectors>
-  StoredKeyRows<kFormat, kVectors> keys(int first_group) const {
+  StoredKeyRows<kFormat, kVectors> keys(int first_group, int64_t element) const {
     StoredKeyRows<kFormat, kVectors> rows;
+    rows.element = element;
     for (int v = 0; v < kVectors; ++v) {
       rows.groups[v] = block.keys[group_or_first(first_group + v)];
     }
@@ -78,8 +79,8 @@ struct LoadedBlock {
   const float* value_data;
 
   template <int kVectors>
-  FloatRows keys(int first_group) const {
-    return {key_data + first_group * kKvGroup, kKvBlock};
+  FloatRows keys(int first_group, int64_t element) const {
+    return {key_data + element * kKvBlock + first_group * kKvGroup, kKvBlock};
   }
   FloatRows values(int64_t at) const { return {value_data + at, head_dim}; }
   // Threes, and fours where a single one would be left over.
@@ -93,7 +94,7 @@ template <int kFormat>
 void load_kv(const KvBlock& block, int64_t head_dim, float* keys, float* values) {
   const StoredBlock<kFormat> stored{block, head_dim};
   for (int g = 0; g * kKvGroup < block.tokens; ++g) {
-    auto rows = stored.template keys<1>(g);
+    auto rows = stored.template keys<1>(g, 0);
     for (int64_t i = 0; i < head_dim; ++i, rows.next()) {
       _mm256_storeu_ps(keys + i * kKvBlock + g * kKvGroup, rows.load(0));
     }
@@ -182,17 +183,52 @@ inline void add_values(const float* const (&probabilities)[kQueries],
   }
 }
 
-// What int8 keys are beside their codes: scores times the tokens' scales, plus q . base.
+// q . base, which is in every score of an int8 block.
 template <typename Block>
-inline void finish_scores(const Block& from, const float* q, __m256 (&scores)[4]) {
-  const KvBlock& block = from.block;
+inline __m256 base_score(const Block& from, const float* q) {
   __m256 sum = _mm256_setzero_ps();
   for (int64_t i = 0; i < from.head_dim; i += 8) {
-    sum = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), load_f16x8(block.base + i), sum);
+    sum = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), load_f16x8(from.block.base + i), sum);
   }
-  const __m256 base = _mm256_set1_ps(tree_sum(sum));
-  for (int v = 0; v < 4 && v * kKvGroup < block.tokens; ++v) {
-    scores[v] = _mm256_fmadd_ps(scores[v], _mm256_loadu_ps(block.key_scales[v]), base);
+  return _mm256_set1_ps(tree_sum(sum));
+}
+
+// all[q][v] = q K^T. Int8: q . base, then each half's q . codes times the tokens' scales of it.
+template <int kQueries, int kVectors, typename Block>
+inline void score_keys(const Block& block, const float* const (&rows)[kQueries],
+                       __m256 (&all)[kQueries][4]) {
+  constexpr int kParts = Block::kCodes ? 2 : 1;
+  const int64_t count = block.head_dim / kParts;
+  if constexpr (Block::kCodes) {
+    for (int q = 0; q < kQueries; ++q) {
+      const __m256 base = base_score(block, rows[q]);
+      for (int v = 0; v < 4; ++v) all[q][v] = base;
+    }
+  }
+  for (int part = 0; part < kParts; ++part) {
+    const float* from[kQueries];
+    for (int q = 0; q < kQueries; ++q) from[q] = rows[q] + part * count;
+#pragma GCC unroll 2
+    for (int at = 0; at < 4; at += kVectors) {
+      __m256 sums[kQueries][kVectors];
+      for (int q = 0; q < kQueries; ++q) {
+        for (int v = 0; v < kVectors; ++v) sums[q][v] = _mm256_setzero_ps();
+      }
+      multiply<kQueries, kVectors>(from, count, block.template keys<kVectors>(at, part * count),
+                                   sums);
+      for (int v = 0; v < kVectors; ++v) {
+        if constexpr (Block::kCodes) {
+          // Groups that do not exist have no scales; their scores are masked.
+          if ((at + v) * kKvGroup >= block.block.tokens) break;
+          const __m256 scales = _mm256_loadu_ps(block.block.key_scales[part][at + v]);
+          for (int q = 0; q < kQueries; ++q) {
+            all[q][at + v] = _mm256_fmadd_ps(sums[q][v], scales, all[q][at + v]);
+          }
+        } else {
+          for (int q = 0; q < kQueries; ++q) all[q][at + v] = sums[q][v];
+        }
+      }
+    }
   }
 }
 
@@ -212,19 +248,8 @@ void attend_some(const Block& block, const AttentionQuery* queries) {
     probabilities[q] = scores[q];
   }
   __m256 all[kQueries][4];
-#pragma GCC unroll 2
-  for (int at = 0; at < 4; at += kVectors) {
-    __m256 sums[kQueries][kVectors];
-    for (int q = 0; q < kQueries; ++q) {
-      for (int v = 0; v < kVectors; ++v) sums[q][v] = _mm256_setzero_ps();
-    }
-    multiply<kQueries, kVectors>(rows, block.head_dim, block.template keys<kVectors>(at), sums);
-    for (int q = 0; q < kQueries; ++q) {
-      for (int v = 0; v < kVectors; ++v) all[q][at + v] = sums[q][v];
-    }
-  }
+  score_keys<kQueries, kVectors>(block, rows, all);
   for (int q = 0; q < kQueries; ++q) {
-    if constexpr (Block::kCodes) finish_scores(block, rows[q], all[q]);
     corrections[q] = softmax_step(all[q], tokens, queries[q].state);
     for (int v = 0; v < 4; ++v) {
       if constexpr (Block::kCodes) {
