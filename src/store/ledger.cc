@@ -545,19 +545,18 @@ void Ledger::progress(int64_t reservation, const Usage& usage, const Cost& cost)
   }
 }
 
-Result<Settlement> Ledger::settle(int64_t reservation, const Usage& usage, const Cost& cost,
-                                  SettleReason reason) {
+void Ledger::settle(int64_t reservation, const Usage& usage, const Cost& cost, SettleReason reason,
+                    SettleCallback done) {
   struct Shared {
     Settlement out;
-    std::promise<Status> done;
+    SettleCallback done;
   };
-  const auto shared = std::make_shared<Shared>();
+  const auto shared = std::make_shared<Shared>(Shared{{}, std::move(done)});
   const Impl::Final final{usage, cost, reason};
   {
     std::lock_guard held(impl_->mutex);
     impl_->progress.erase(reservation);
   }
-  std::future<Status> done = shared->done.get_future();
   const auto job = [impl = impl_, shared, reservation, final](Sql& sql) {
     return impl->settle(sql, reservation, final, shared->out);
   };
@@ -568,16 +567,28 @@ Result<Settlement> Ledger::settle(int64_t reservation, const Usage& usage, const
     } else {
       impl->running.erase(reservation);
     }
-    shared->done.set_value(std::move(status));
+    if (status.is_ok()) {
+      shared->done(std::move(shared->out));
+    } else {
+      shared->done(std::move(status));
+    }
   };
   const Status queued = impl_->store.post(job, finish, true);
-  if (!queued.is_ok()) {
+  if (queued.is_ok()) return;
+  {
     std::lock_guard held(impl_->mutex);
     impl_->unsettled[reservation] = final;
-    return queued;
   }
-  YQ_RETURN_IF_ERROR(done.get());
-  return shared->out;
+  shared->done(queued);
+}
+
+Result<Settlement> Ledger::settle(int64_t reservation, const Usage& usage, const Cost& cost,
+                                  SettleReason reason) {
+  const auto promise = std::make_shared<std::promise<Result<Settlement>>>();
+  std::future<Result<Settlement>> settled = promise->get_future();
+  settle(reservation, usage, cost, reason,
+         [promise](Result<Settlement> result) { promise->set_value(std::move(result)); });
+  return settled.get();
 }
 
 Status Ledger::credit(std::string_view org, std::string_view currency, int64_t amount,

@@ -125,6 +125,7 @@ std::string ledger_chain(std::string_view before, const LedgerRow& row);
 
 // Done on the ledger's writer thread; must not wait.
 using ReserveCallback = std::function<void(Result<ReserveReply>)>;
+using SettleCallback = std::function<void(Result<Settlement>)>;
 
 class Ledger {
  public:
@@ -147,6 +148,9 @@ class Ledger {
   // away the settlement is kept and made as soon as it is back.
   Result<Settlement> settle(int64_t reservation, const Usage& usage, const Cost& cost,
                             SettleReason reason);
+  // As settle() without waiting.
+  void settle(int64_t reservation, const Usage& usage, const Cost& cost, SettleReason reason,
+              SettleCallback done);
 
   // Money paid in (or, negative, paid back). `reference` makes it idempotent within the org.
   Status credit(std::string_view org, std::string_view currency, int64_t amount,

@@ -302,16 +302,27 @@ void Tenancy::progress(const Reservation& reservation, const Usage& delivered) {
   ledger_->progress(reservation.id, delivered, cost);
 }
 
-Result<Settlement> Tenancy::settle(const Reservation& reservation, const Usage& delivered,
-                                   SettleReason reason) {
+void Tenancy::settle(const Reservation& reservation, const Usage& delivered, SettleReason reason,
+                     SettleCallback done) {
   if (reservation.price == nullptr) {
-    return ledger_->settle(reservation.id, delivered, Cost{}, reason);
+    return ledger_->settle(reservation.id, delivered, Cost{}, reason, std::move(done));
   }
   const auto cost = price_usage(*reservation.price, delivered, reservation.is_batch);
-  if (cost.is_ok()) return ledger_->settle(reservation.id, delivered, *cost, reason);
+  if (cost.is_ok()) {
+    return ledger_->settle(reservation.id, delivered, *cost, reason, std::move(done));
+  }
   // Counts that can't be priced are a bug of ours: it must neither be billed nor stay open.
   log_error("reservation {}: settled for nothing: {}", reservation.id, cost.status().message());
-  return ledger_->settle(reservation.id, Usage{}, Cost{}, SettleReason::kError);
+  ledger_->settle(reservation.id, Usage{}, Cost{}, SettleReason::kError, std::move(done));
+}
+
+Result<Settlement> Tenancy::settle(const Reservation& reservation, const Usage& delivered,
+                                   SettleReason reason) {
+  const auto promise = std::make_shared<std::promise<Result<Settlement>>>();
+  std::future<Result<Settlement>> settled = promise->get_future();
+  settle(reservation, delivered, reason,
+         [promise](Result<Settlement> result) { promise->set_value(std::move(result)); });
+  return settled.get();
 }
 
 Result<int64_t> Tenancy::set_prices(const Principal& by, const Json& book) {

@@ -80,6 +80,9 @@ class Tenancy {
   // the ledger keeps the settlement and makes it when the store is back.
   Result<Settlement> settle(const Reservation& reservation, const Usage& delivered,
                             SettleReason reason);
+  // As settle() without waiting; `done` runs on the store's thread and must not wait.
+  void settle(const Reservation& reservation, const Usage& delivered, SettleReason reason,
+              SettleCallback done);
 
   // A new version of the price book, from the JSON that PriceBook::parse() reads.
   Result<int64_t> set_prices(const Principal& by, const Json& book);
