@@ -35,11 +35,11 @@ class MaskMaker {
   void fill(TokenMask& mask) {
     const GrammarProgram& program = m_.grammar_->program();
     // Keys first: they also take tokens away, which no other thread's tokens may suffer.
-    TokenMask own(mask.size());
+    TokenMask own;
     for (const Thread& thread : m_.state_.threads) {
       const GrammarLeaf& leaf = *program.leaves[thread.leaf];
       if (leaf.kind == GrammarLeaf::Kind::kKey) {
-        own.clear();
+        own = TokenMask(mask.size());
         add(thread, leaf, own);
         remove_used_keys(thread, leaf, own);
         mask.add(own);

@@ -345,7 +345,7 @@ NumberSet intersect_numbers(const NumberSet& a, const NumberSet& b) {
 }
 
 Result<NumberSet> complement_numbers(const NumberSet& a) {
-  constexpr size_t kMostAtoms = 2'000;
+  constexpr size_t kMostAtoms = 500;
   NumberSet out = all_numbers();
   for (const NumberAtom& atom : a) {
     NumberSet not_this;
