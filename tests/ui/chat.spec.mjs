@@ -204,3 +204,68 @@ test('works under a prefix', async ({ page, scripted }) => {
   await say(page, 'script:hello');
   await expect(await answer(page)).toContainText('How can I help?');
 });
+
+test('while an answer grows, finished blocks stay and a reader who scrolled up is not moved', async ({ page, scripted }) => {
+  const paragraphs = Array.from({ length: 60 }, (_, i) => `Paragraph ${i} with **bold** words and \`code\`.`);
+  scripted.state.scripts.grow = { text: `${paragraphs.join('\n\n')}\n\n\`\`\`js\n${'let a = 1;\n'.repeat(40)}\`\`\`\n`, rate: 150 };
+  await page.setViewportSize({ width: 1280, height: 600 });
+  await open(page, scripted.url);
+  await say(page, 'script:grow');
+  await expect(page.locator('.prose .block').nth(12)).toBeAttached();
+  // Changes to blocks that were finished when the watch began.
+  await page.evaluate(() => {
+    window.touched = 0;
+    const old = [...document.querySelectorAll('.prose > .block')].slice(0, 10);
+    window.old = old;
+    new MutationObserver((list) => {
+      for (const { target } of list) if (old.some((block) => block.contains(target))) ++window.touched;
+    }).observe(document.querySelector('.prose'), { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  const scroller = page.locator('.chat .scroller');
+  await scroller.hover();
+  await page.mouse.wheel(0, -400);
+  await expect(page.getByRole('button', { name: 'Jump to the newest' })).toBeVisible();
+  const top = await scroller.evaluate((node) => node.scrollTop);
+  const place = await page.evaluate(() => window.old[5].getBoundingClientRect().top);
+  await answer(page);
+  expect(await scroller.evaluate((node) => node.scrollTop)).toBe(top);
+  expect(await page.evaluate(() => window.old[5].getBoundingClientRect().top)).toBe(place);
+  expect(await page.evaluate(() => [window.touched, window.old.every((block) => block.isConnected)])).toEqual([0, true]);
+  await page.getByRole('button', { name: 'Jump to the newest' }).click();
+  await expect(page.getByRole('button', { name: 'Jump to the newest' })).toHaveCount(0);
+});
+
+test('a reload in the middle of an answer keeps what was written', async ({ page, scripted, watch }) => {
+  watch.expected = /Failed|abort/iu;
+  scripted.state.scripts.slow = { text: 'steady words '.repeat(300), rate: 60 };
+  await open(page, scripted.url);
+  await say(page, 'script:slow');
+  await expect(page.locator('.message.assistant .prose')).toContainText('steady words '.repeat(20).trim());
+  await page.reload();
+  const last = page.locator('.message.assistant').last();
+  await expect(last).toContainText('steady words');
+  await expect(last).toContainText('Stopped');
+  await expect(last.getByRole('button', { name: 'Continue' })).toBeVisible();
+});
+
+test('500 messages open with the newest drawn, and older ones come with scrolling', async ({ page, scripted }) => {
+  await open(page, scripted.url);
+  const items = Array.from({ length: 500 }, (_, i) => ({
+    id: `i${i}`,
+    role: i % 2 ? 'assistant' : 'user',
+    parent_id: i === 0 ? null : `i${i - 1}`,
+    content: `message ${i} **bold**`,
+    created_at: i + 1,
+  }));
+  const file = { format: 'yunqi.conversations', version: 1, conversations: [{ conversation: { title: 'Long one', leaf_id: 'i499' }, items }] };
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.locator('dialog input[type=file]').setInputFiles({ name: 'x.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await expect(page.getByText('1 conversations imported')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.getByRole('link', { name: 'Long one' }).click();
+  await expect(page.getByText('message 499')).toBeInViewport();
+  expect(await page.locator('.message').count()).toBe(30);
+  await page.locator('.chat .scroller').evaluate((node) => (node.scrollTop = 0));
+  await expect(page.locator('.message')).not.toHaveCount(30);
+  await expect(page.getByText('message 470')).toBeAttached();
+});

@@ -19,8 +19,9 @@ function pieces(text) {
 
 function scriptFor(body) {
   const last = body.messages.at(-1)?.content ?? '';
-  const name = /script:(\w+)/u.exec(last)?.[1];
-  if (name && state.scripts[name]) return state.scripts[name];
+  for (const [, name] of last.matchAll(/script:(\w+)/gu)) {
+    if (state.scripts[name]) return state.scripts[name];
+  }
   const asked = Object.values(state.scripts).find((script) => script.ask === last);
   if (asked) return asked;
   return { text: `You said: ${last}` };
@@ -62,7 +63,10 @@ async function chat(body, response, closed) {
     chunk({ content: piece });
     await pace();
   }
-  if (script.drop) return response.destroy();
+  if (script.drop) {
+    await wait(500); // what was written gets through first
+    return response.destroy();
+  }
   chunk({}, script.finish ?? 'stop', script.reasoning ? { x_thinking: { mode: 'on', reason: 'scripted' } } : {});
   send({
     id,

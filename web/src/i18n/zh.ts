@@ -221,7 +221,7 @@ export const zh: Record<MessageKey, string> = {
   'workflow.translate': '翻译',
   'workflow.translate_hint': '任意两种语言互译',
   'workflow.summarise': '总结',
-  'workflow.summarise_hint': '概括一段文字或一个文件',
+  'workflow.summarise_hint': '概括文字或文件',
   'workflow.write': '写作',
   'workflow.write_hint': '先列提纲，再逐节写',
   'workflow.data': '数据',
