@@ -174,6 +174,9 @@ Status bench(const BenchFlags& flags) {
   if (flags.profile) executor = profile.wrap(std::move(executor));
   EngineOptions engine_options;
   engine_options.max_sequences = most_users;
+  // The same prompts come again in each round: what is measured is the work, not its reuse.
+  engine_options.prefix_cache = false;
+  engine_options.speculation = kSpeculationOff;
   const std::unique_ptr<Engine> engine =
       Engine::create(std::move(executor), engine_options, system_clock(), nullptr);
   const double read_rate = read_gb_per_s(flags.model.threads);
