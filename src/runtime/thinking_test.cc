@@ -250,6 +250,13 @@ TEST(Thinking, AutoIsDecidedAndReported) {
   EXPECT_EQ(request.thinking, ThinkingMode::kOff);
 }
 
+TEST(Thinking, ABudgetHasALimit) {
+  GenerateRequest request = chat_request(kMaxThinkingBudget);
+  EXPECT_TRUE(validate(request, {128, 100}).is_ok());
+  request.thinking_budget = kMaxThinkingBudget + 1;
+  EXPECT_EQ(validate(request, {128, 100}).field(), "thinking_budget");
+}
+
 TEST(Thinking, AbilityIsReadFromTheTemplate) {
   const auto ability = [](const char* source) {
     const ChatTemplate chat_template = ChatTemplate::parse(source).value();
