@@ -54,7 +54,8 @@ Status serve(ServeFlags flags) {
   YQ_RETURN_IF_ERROR(declare_models(config, {*device, metrics, arbiter}, pool));
   if (stop_signals() > 0) return error(Code::kCancelled, "interrupted");
 
-  ApiService service({.api_keys = config.api_keys}, pool, metrics, system_clock());
+  ApiService service({.api_keys = config.api_keys, .strict = config.strict}, pool, metrics,
+                     system_clock());
   YQ_TRY(const std::unique_ptr<HttpServer> server,
          HttpServer::start(
              config.http, [&](const HttpRequest& request) { return service.handle(request); },
@@ -132,6 +133,7 @@ void add_serve_command(CLI::App& root, Action& action) {
   command.add_option("--alias", config.aliases, "another name for the first model");
   command.add_option("--api-key", config.api_keys, "key that clients must send (repeatable)")
       ->envname("YUNQI_API_KEY");
+  command.add_flag("--strict", config.strict, "refuse request fields that would have no effect");
   command.add_option("--cors-origin", config.http.cors_origins,
                      "web origin that may call the API (repeatable)");
   command.add_option("--allow-host", config.http.allowed_hosts,

@@ -24,6 +24,7 @@ struct ServeConfig {
   std::string cache_dir;                 // the prefix cache's second tier; "": none
   std::string cache_dir_size = "16GiB";  // of each model's part
   std::vector<std::string> api_keys;
+  bool strict = false;  // request fields without effect are errors
   HttpServerOptions http;
   int drain_timeout_s = 30;
   // Many models: those named are loaded at start and stay, unless they too come on demand.

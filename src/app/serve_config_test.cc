@@ -26,6 +26,7 @@ TEST(ServeConfig, ManyModelsAndTheEngineCanBeSet) {
 [serve]
 models = ["a", "b"]
 on_demand = true
+strict = true
 installed = true
 keep_alive_s = 60
 model_memory = "8GiB"
@@ -44,7 +45,7 @@ cache_dir_size = "2GiB"
   ASSERT_TRUE(status.is_ok()) << status.message();
   EXPECT_TRUE(check_config(config).is_ok());
   EXPECT_EQ(config.models.size(), 2u);
-  EXPECT_TRUE(config.on_demand && config.installed);
+  EXPECT_TRUE(config.on_demand && config.installed && config.strict);
   EXPECT_EQ(config.keep_alive_s, 60);
   EXPECT_EQ(config.model_memory, "8GiB");
   EXPECT_EQ(config.load_timeout_s, 5);

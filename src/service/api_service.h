@@ -49,7 +49,6 @@ class ApiService {
   HttpReply detokenize(const HttpRequest& request) const;
   HttpReply health() const;
   HttpReply prometheus() const;
-  HttpReply index() const;
 
   const ApiOptions options_;
   ModelPool& models_;

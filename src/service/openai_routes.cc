@@ -179,7 +179,6 @@ void ApiService::add_routes() {
   const auto decode = [this](Request request, Match) { return detokenize(request); };
   const auto alive = [this](Request, Match) { return health(); };
   const auto numbers = [this](Request, Match) { return prometheus(); };
-  const auto welcome = [this](Request, Match) { return index(); };
   router_.add({"POST", "/v1/chat/completions", Permission::kUse, chat});
   const auto act = [this](Request, Match match) { return act_on_request(match.tail); };
   router_.add({"POST", "/v1/requests/{id}", Permission::kUse, act});
@@ -190,7 +189,6 @@ void ApiService::add_routes() {
   router_.add({"POST", "/detokenize", Permission::kUse, decode});
   router_.add({"GET", "/health", Permission::kPublic, alive});
   router_.add({"GET", "/metrics", Permission::kUse, numbers});
-  router_.add({"GET", "/", Permission::kPublic, welcome});
   add_trace_route(router_, models_);
 }
 
@@ -337,16 +335,6 @@ HttpReply ApiService::prometheus() const {
   HttpResponse response;
   response.headers.emplace_back("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   response.body = metrics_.to_prometheus();
-  return response;
-}
-
-HttpReply ApiService::index() const {
-  HttpResponse response;
-  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-  response.body = "Yunqi answers at:\n";
-  for (const Route& route : router_.routes()) {
-    response.body += fmt::format("  {:4} {}\n", route.method, route.pattern);
-  }
   return response;
 }
 
