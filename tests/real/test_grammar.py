@@ -1,6 +1,7 @@
 """The grammar engine against independent judges, with the model's own vocabulary.
 
 YUNQI_GRAMMAR_GENERATIONS  structured generations (default 1,000; the bar is 10,000)
+Random regular expressions are few: each has new automaton states, whose masks are made afresh.
 """
 
 import json
@@ -13,7 +14,7 @@ import pytest
 from conftest import REPOSITORY
 
 GENERATIONS = os.environ.get("YUNQI_GRAMMAR_GENERATIONS", "1000")
-TIMEOUT_S = 1_800
+TIMEOUT_S = 600
 LEAST_COMPILED = 0.90
 
 
@@ -32,6 +33,6 @@ def test_json_schema_suite(build_dir, model):
     assert result["compiled"] >= LEAST_COMPILED * result["groups"]
 
 
-@pytest.mark.parametrize("what", [("generate", "--count", GENERATIONS), ("regex",)])
+@pytest.mark.parametrize("what", [("generate", "--count", GENERATIONS), ("regex", "--count", "40")])
 def test_against_judges(build_dir, model, what):
     check(build_dir, model, *what)
