@@ -63,24 +63,35 @@ Result<Measurement> measure(Engine& engine, const BenchFlags& flags, int users, 
   double last_first_s = 0;
   std::vector<bool> started(streams.size(), false);
   size_t open = streams.size(), waiting_first = streams.size();
-  for (size_t i = 0; open > 0; i = (i + 1) % streams.size()) {
-    if (streams[i] == nullptr) continue;
-    // Blocking on one stream is fair here: all of them advance in the same steps.
-    const std::optional<TokenEvent> event = streams[i]->next();
-    if (event->kind == TokenEvent::Kind::kFinished) {
-      if (event->finish == FinishReason::kError) return event->error;
+  Status failed = Status::ok();
+  const auto take = [&](size_t i, const TokenEvent& event) {
+    if (event.kind == TokenEvent::Kind::kFinished) {
+      if (event.finish == FinishReason::kError) failed = event.error;
       streams[i] = nullptr;
       --open;
-      continue;
+      return;
     }
     ++tokens;
-    if (!started[i]) {
-      started[i] = true;
-      if (--waiting_first == 0) {
-        last_first_s = seconds_since(start);
-        tokens_before_last_first = tokens;
+    if (!started[i]) --waiting_first;
+    started[i] = true;
+  };
+  for (size_t i = 0; open > 0; i = (i + 1) % streams.size()) {
+    if (streams[i] == nullptr) continue;
+    const bool waited_first = waiting_first > 0;
+    take(i, *streams[i]->next());
+    YQ_RETURN_IF_ERROR(failed);
+    if (!waited_first || waiting_first > 0) continue;
+    // The last first token: what the other users have by now was made before it.
+    last_first_s = seconds_since(start);
+    for (size_t k = 0; k < streams.size(); ++k) {
+      while (streams[k] != nullptr) {
+        const std::optional<TokenEvent> event = streams[k]->try_next();
+        if (!event.has_value()) break;
+        take(k, *event);
       }
     }
+    YQ_RETURN_IF_ERROR(failed);
+    tokens_before_last_first = tokens;
   }
   const double total_s = seconds_since(start);
   Measurement out;
@@ -177,6 +188,7 @@ Status bench(const BenchFlags& flags) {
   // The same prompts come again in each round: what is measured is the work, not its reuse.
   engine_options.prefix_cache = false;
   engine_options.speculation = kSpeculationOff;
+  engine_options.itl_target_ms = 0;  // prompts first, so that decoding is measured alone
   const std::unique_ptr<Engine> engine =
       Engine::create(std::move(executor), engine_options, system_clock(), nullptr);
   const double read_rate = read_gb_per_s(flags.model.threads);
